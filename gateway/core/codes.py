@@ -20,6 +20,19 @@ EXTERNAL_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$(?!\n)"
 LANGUAGE = r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,5}$(?!\n)"
 UNIT = r"^[A-Z0-9]{1,3}$(?!\n)"
 DURATION = r"^P(?=[0-9])(?:[0-9]{1,3}Y)?(?:[0-9]{1,3}M)?(?:[0-9]{1,3}W)?(?:[0-9]{1,4}D)?$(?!\n)"
+WAIT = r"^[0-9]{1,6}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)$(?!\n)"
+SIZE = r"^[0-9]{1,9}(?:B|KiB|MiB|GiB)$(?!\n)"
+SHA256 = r"^[0-9a-fA-F]{64}$(?!\n)"
+FORMS = {
+    SHA256: "64 hexadecimal digits",
+    EXTERNAL_ID: "an id of up to 128 letters, digits and . _ : / - that begins with a letter or digit",
+    LANGUAGE: "a BCP 47 language tag such as en-US",
+    UNIT: "a UN/ECE Rec 20 code such as HUR",
+    DURATION: "an ISO 8601 duration of days or more such as P1M",
+    WAIT: "a time such as 15s, 500ms, 5m, 24h or 30d",
+    SIZE: "a size such as 1MiB or 64KiB",
+}
+"""What each grammar wants, in words."""
 ICD = re.compile(r"[0-9]{4}\Z")
 
 # Cc without newline and tab, and halves of surrogate pairs, which are no characters at all.

@@ -30,6 +30,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem, and so do
         self.detail = detail
         self.faults = faults
         self.retry_after = retry_after
+        self.external_id: str | None = None
 
 
 class MalformedJson(Problem):
@@ -82,6 +83,17 @@ class MethodNotAllowed(Problem):
 
     slug = "method-not-allowed"
     status = 405
+
+
+class RequestTimeout(Problem):
+    """The body did not arrive in time.
+
+    The limit is `body_timeout` under `[server]`. Nothing was sent to any upstream; send the request again.
+    """
+
+    slug = "request-timeout"
+    status = 408
+    retryable = True
 
 
 class TooLarge(Problem):
@@ -216,6 +228,7 @@ PROBLEMS: dict[str, type[Problem]] = {
         Forbidden,
         NotFound,
         MethodNotAllowed,
+        RequestTimeout,
         TooLarge,
         UnsupportedMediaType,
         InvalidInvoice,

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.core.codes import CONTROL
-from gateway.core.result import Absent, NotSent, Outcome, Unknown
+from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 
 
 class Request(Struct, frozen=True):
@@ -62,7 +62,9 @@ def judge(reply: Reply, unauthorized: frozenset[int], now: datetime) -> Seen:
         wait = retry_after(reply, now)
         return NotSent("rate-limited", "the upstream's rate limit", status, wait)
     if status < 200 or 300 <= status < 400:
-        return Unknown("redirect", f"the upstream redirected to {reply.headers.get('location', 'nowhere')[:200]}", status)
+        return Unknown(
+            "redirect", f"the upstream redirected to {reply.headers.get('location', 'nowhere')[:200]}", status
+        )
     if status == 408 or status >= 500:
         return Unknown("server-error", f"the upstream answered {status}: {words(reply)}", status)
     return reply
@@ -108,6 +110,22 @@ def advance(conversation: Generator[Request, Seen, Outcome | Absent], seen: Seen
     except Exception as error:  # noqa: BLE001 - a mapping's mistake must not lose an invoice
         detail = f"the mapping gave up: {type(error).__name__}"
         return NotSent("mapping", detail) if seen is None else Unknown("mapping", detail)
+
+
+def settled(found: Outcome | Absent, refusal: Rejected) -> Outcome:
+    """What a refusal comes to after the upstream was asked whether it stored the invoice all the same."""
+    match found:
+        case Absent():
+            return refusal
+        case NotSent():
+            return doubt(found)
+        case _:
+            return found
+
+
+def doubt(seen: NotSent | Unknown) -> Unknown:
+    """A question that got no answer: whatever it was about stays unknown."""
+    return Unknown("lookup-failed", seen.detail, seen.http_status)
 
 
 T = TypeVar("T")

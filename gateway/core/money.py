@@ -33,7 +33,7 @@ _TWO_DECIMALS = (
     " ZMW ZWG"
 )
 
-DIGITS: dict[str, int] = {code: 2 for code in _TWO_DECIMALS.split()} | {
+DIGITS: dict[str, int] = dict.fromkeys(_TWO_DECIMALS.split(), 2) | {
     code: digits for digits, codes in _OTHER_EXPONENTS.items() for code in codes.split()
 }
 """The exponent (decimal places of the minor unit) of each ISO 4217 code."""
@@ -52,22 +52,27 @@ def is_decimal_text(text: str) -> bool:
     return GRAMMAR.fullmatch(text) is not None and NEGATIVE_ZERO.fullmatch(text) is None
 
 
-@lru_cache(maxsize=8192)
-def decode_amount(kind: type[Any], text: object) -> Amount:
-    """msgspec's `dec_hook`: turns canonical text into an `Amount`.
-
-    Remembered, because prices and rates repeat; only what is valid (at most 23 characters) is ever remembered.
+def decode_amount(kind: type[Any], text: Any) -> Amount:  # noqa: ANN401 - it is whatever was sent
+    """The `dec_hook` of msgspec: turns canonical text into an `Amount`.
 
     Raises:
         ValueError: `text` is not a string in the grammar, or `kind` is not `Amount`.
     """
-    if kind is Amount and isinstance(text, str) and is_decimal_text(text):
-        return Amount(text)
-    raise ValueError("not a decimal string")
+    if kind is not Amount or not isinstance(text, str):
+        raise ValueError("not a decimal string")
+    return _amount(text)
+
+
+@lru_cache(maxsize=8192)
+def _amount(text: str) -> Amount:
+    # Remembered because prices and rates repeat; only what is valid, at most 23 characters, is ever remembered.
+    if not is_decimal_text(text):
+        raise ValueError("not a decimal string")
+    return Amount(text)
 
 
 def encode_amount(value: object) -> str:
-    """msgspec's `enc_hook`: an `Amount` as fixed-point text.
+    """The `enc_hook` of msgspec: an `Amount` as fixed-point text.
 
     Raises:
         NotImplementedError: `value` is something else.
@@ -84,7 +89,7 @@ def exact() -> AbstractContextManager[Context]:
 
 def rounded(value: Decimal, digits: int) -> Decimal:
     """`value` at `digits` decimal places, half up (away from zero), the rule of EN 16931."""
-    return value.quantize(_QUANTA[digits], ROUND_HALF_UP, EXACT)
+    return EXACT.plus(value.quantize(_QUANTA[digits], ROUND_HALF_UP, EXACT))  # plus: there is no -0.00
 
 
 def rounded_even(value: Decimal, digits: int) -> Decimal:
@@ -94,7 +99,7 @@ def rounded_even(value: Decimal, digits: int) -> Decimal:
 
 def fits(value: Decimal, digits: int) -> bool:
     """Whether `value` has no more than `digits` significant decimal places (trailing zeros do not count)."""
-    return value == rounded(value, digits)
+    return not EXACT.remainder(value, _QUANTA[digits])
 
 
 def total(values: Iterable[Decimal]) -> Decimal:

@@ -15,17 +15,29 @@ from typing import Any
 import msgspec
 from msgspec import Raw, inspect
 
-from gateway.core.codes import CONTROL
+from gateway.core.codes import CONTROL, FORMS
 from gateway.core.errors import Fault
 from gateway.core.money import is_decimal_text
 
 MOST_FAULTS = 1000
 
 
-class Number(msgspec.Struct, frozen=True):
-    """A JSON number as it was written; it never becomes a float."""
+class Number:
+    """A JSON number as it was written; it never becomes a float. No struct, so that msgspec asks how to write it."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Number({self.text})"
 
 
 def read_json(body: bytes) -> object:
@@ -206,8 +218,8 @@ class _Examination:
             least = f"at least {node.min_length} characters" if value else "must not be empty"
             raise self.wrong(pointer, "length", least)
         if node.pattern is not None and re.search(node.pattern, value) is None:
-            shape = node.pattern.replace(r"$(?!\n)", "$")
-            raise self.wrong(pointer, "pattern", f"{quoted(value)} does not have the form {shape}")
+            form = FORMS.get(node.pattern) or f"of the form {node.pattern}"
+            raise self.wrong(pointer, "pattern", f"{quoted(value)} is not {form}")
         if (control := CONTROL.search(value)) is not None:
             code = f"U+{ord(control.group()):04X}"
             raise self.wrong(pointer, "control-character", f"holds the control character {code}")
@@ -287,7 +299,7 @@ def wanted(node: inspect.Type) -> str:
     return _WANTED.get(type(_bare(node)), "something else")
 
 
-def _what(value: object) -> str:
+def _what(value: object) -> str:  # noqa: PLR0911 - a table
     match value:
         case None:
             return "null"
@@ -305,12 +317,14 @@ def _what(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401 - it is of whatever type is asked for
+def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, PLR0911 - a table; of whatever type is asked for
     """A harmless value of the type, to go on with after a fault."""
     match _bare(node):
         case inspect.StructType(fields=fields):
             return {field.encode_name: placeholder(field.type) for field in fields if field.required}
-        case inspect.ListType(item_type=item, min_length=least) | inspect.VarTupleType(item_type=item, min_length=least):
+        case (
+            inspect.ListType(item_type=item, min_length=least) | inspect.VarTupleType(item_type=item, min_length=least)
+        ):
             return [placeholder(item)] * (least or 0)
         case inspect.DictType():
             return {}

@@ -14,7 +14,10 @@ from gateway.core.exchange import Reply, Request
 
 
 class Simulation(Protocol):
-    """One upstream API. `gateway.sandbox` is scanned for modules with a class `Simulation` of this shape."""
+    """One upstream API. `gateway.sandbox` is scanned for modules with a class `Simulation` of this shape.
+
+    Its constructor needs no arguments.
+    """
 
     name: ClassVar[str]
     """The dialect's name; the API is served below `/NAME`."""
@@ -26,7 +29,7 @@ class Simulation(Protocol):
         """The reply to `request`, whose path is what follows `/NAME`, with its query; header names as sent."""
 
     def stored(self) -> list[dict[str, Any]]:
-        """The invoices that exist, oldest first, each with at least `id` (text), `number` (text or None) and `total` (text)."""
+        """The invoices that exist, oldest first: JSON values, with `id`, `number`, `total` as text or None."""
 
 
 def json_reply(status: int, body: object, **headers: str) -> Reply:

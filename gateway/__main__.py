@@ -1,0 +1,89 @@
+"""The command line: `invoice-gateway COMMAND`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway import __version__
+from gateway.shell import commands
+
+EPILOG = """\
+examples:
+  invoice-gateway demo                                      five simulated upstreams, a gateway, one invoice to each
+  invoice-gateway check gateway.toml                        is this configuration good?
+  invoice-gateway explain --config gateway.toml inv.json    what would be sent where, and what would be lost
+  invoice-gateway serve --config gateway.toml               listen
+
+exit codes: 0 good, 1 the answer is no (faults, an invoice that cannot be sent), 2 wrong usage
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    root = argparse.ArgumentParser(
+        prog="invoice-gateway",
+        description="One canonical invoice in, many invoicing APIs out: routed, translated, delivered once.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=f"invoice-gateway {__version__}")
+    made = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = made.add_parser("serve", help="listen for invoices and deliver them")
+    serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
+
+    check = made.add_parser("check", help="find what is wrong with a configuration")
+    check.add_argument("config", type=Path, metavar="FILE", help="the configuration, a TOML file")
+
+    explain = made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets")
+    explain.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
+    explain.add_argument("invoice", metavar="INVOICE", help="a JSON file, or - for standard input")
+    explain.add_argument(
+        "--all-upstreams", action="store_true", help="every upstream, not only the one it is routed to"
+    )
+    explain.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
+    explain.add_argument("--json", action="store_true", help="as the API answers it")
+
+    sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
+    sandbox.add_argument("--port", type=int, default=9100, help="port on loopback, 0 for any (default: 9100)")
+
+    demo = made.add_parser("demo", help="sandbox, gateway, and one invoice to each upstream; then stays up")
+    demo.add_argument("--port", type=int, default=8080, help="the API's port, 0 for any (default: 8080)")
+    demo.add_argument("--ops-port", type=int, default=8081, help="the operations port, 0 for any (default: 8081)")
+    demo.add_argument("--sandbox-port", type=int, default=9100, help="the sandbox's port, 0 for any (default: 9100)")
+    demo.add_argument("--once", action="store_true", help="stop after the invoices; exit 1 unless all were created")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a table
+    """Run a command; the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        match options.command:
+            case "serve":
+                return commands.serve(options.config)
+            case "check":
+                return commands.check(options.config)
+            case "explain":
+                return commands.explain(
+                    options.config,
+                    options.invoice,
+                    options.client,
+                    everywhere=options.all_upstreams,
+                    as_json=options.json,
+                )
+            case "sandbox":
+                return commands.sandbox(options.port)
+            case _:
+                ports = commands.Ports(options.port, options.ops_port, options.sandbox_port)
+                return commands.demo(ports, once=options.once)
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

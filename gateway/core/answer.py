@@ -1,0 +1,118 @@
+"""The canonical result: what every caller gets, whichever upstream it was. Source: contract 2."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from gateway.core.dialect import Translation
+from gateway.core.errors import Fault
+from gateway.core.money import encode_amount, plain
+from gateway.core.result import Created, Discrepancy, Loss, NotSent, Outcome, Rejected, Stated, Unknown, UpstreamWarning
+
+
+class UpstreamAnswer(Struct, frozen=True):
+    """Who answered, and in its own words; None where it said nothing."""
+
+    name: str
+    dialect: str
+    http_status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    ids: dict[str, str] = {}
+
+
+class TakenRoute(Struct, frozen=True):
+    """The rule that took the invoice, and the revision of the configuration."""
+
+    rule: str
+    config: str
+
+
+class Attempt(Struct, frozen=True):
+    """One exchange with an upstream; seconds as text."""
+
+    upstream: str
+    outcome: str
+    started_at: str
+    seconds: str
+
+
+class Timings(Struct, frozen=True):
+    """Seconds in all, and of it those that upstreams took."""
+
+    total: str
+    upstream: str
+
+
+class Result(Struct, frozen=True):
+    """What became of an invoice."""
+
+    id: str
+    external_id: str
+    outcome: str
+    adopted: bool
+    created_at: str | None
+    invoice: Stated | None
+    upstream: UpstreamAnswer
+    route: TakenRoute
+    losses: tuple[Loss, ...]
+    discrepancies: tuple[Discrepancy, ...]
+    warnings: tuple[UpstreamWarning, ...]
+    attempts: tuple[Attempt, ...]
+    timings: Timings
+
+
+ENCODER = msgspec.json.Encoder(enc_hook=encode_amount)
+"""Decimals as strings, absent values as null."""
+
+
+def moment(at: datetime) -> str:
+    """A point of time in UTC with milliseconds (RFC 3339)."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(seconds: float) -> str:
+    """Seconds as text with milliseconds."""
+    return f"{seconds:.3f}"
+
+
+def upstream_answer(name: str, dialect: str, outcome: Outcome) -> UpstreamAnswer:
+    """Who answered, and what."""
+    match outcome:
+        case Created(http_status=status, code=code, message=message, ids=ids):
+            return UpstreamAnswer(name, dialect, status, code, message, ids)
+        case Rejected(http_status=status, code=code, message=message):
+            return UpstreamAnswer(name, dialect, status, code, message)
+        case NotSent(http_status=status, detail=detail):
+            return UpstreamAnswer(name, dialect, status, None, detail)
+        case Unknown(http_status=status, code=code, detail=detail):
+            return UpstreamAnswer(name, dialect, status, code, detail)
+
+
+def outcome_faults(outcome: Outcome) -> tuple[Fault, ...]:
+    """The upstream's own list of faults, or its only words as one."""
+    match outcome:
+        case Rejected(faults=faults) if faults:
+            return faults
+        case Rejected(code=code, message=message):
+            return (Fault("", code or "upstream", message),)
+        case _:
+            return ()
+
+
+def discrepancies(translation: Translation, created: Created) -> tuple[Discrepancy, ...]:
+    """What the upstream reports otherwise than it was expected to."""
+    return tuple(_discrepancies(translation.expected, created.invoice))
+
+
+def _discrepancies(expected: Stated, stated: Stated) -> Iterator[Discrepancy]:
+    for name in ("number", "currency", "issue_date", "due_date"):
+        wanted, found = getattr(expected, name), getattr(stated, name)
+        if wanted is not None and found is not None and wanted != found:
+            yield Discrepancy(f"/{name}", wanted, found)
+    for name in expected.totals.__struct_fields__:
+        wanted, found = getattr(expected.totals, name), getattr(stated.totals, name)
+        if wanted is not None and found is not None and wanted != found:
+            yield Discrepancy(f"/totals/{name}", plain(wanted), plain(found))

@@ -1,0 +1,111 @@
+"""What is wrong with a configuration that its schema cannot say: names that must exist, values that contradict."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.core.config import Config, Route, UpstreamConfig
+from gateway.core.crosswalk import KINDS
+from gateway.core.dialect import Dialect
+from gateway.core.errors import Fault
+from gateway.core.routing import route_faults
+from gateway.core.schema import escape, nearest, quoted
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listener(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"{quoted(text)} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def config_faults(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
+    """What a schema cannot say: names that must exist, and values that contradict each other."""
+    yield from _listener_faults(config)
+    for name, upstream in config.upstreams.items():
+        yield from _upstream_faults(f"/upstreams/{escape(name)}", upstream, dialects)
+    for name, client in config.clients.items():
+        place = f"/clients/{escape(name)}"
+        if (client.token is None) is (client.token_sha256 is None):
+            yield Fault(place, "contradiction", "needs token or token_sha256, and not both")
+        yield from _unknown_upstreams(f"{place}/upstreams", client.upstreams or [], config)
+    seen: set[str] = set()
+    for index, route in enumerate(config.routes):
+        if route.name in seen:
+            yield Fault(f"/routes/{index}/name", "duplicate", f"another rule is called {quoted(route.name)}")
+        seen.add(route.name)
+        yield from _route_faults(f"/routes/{index}", route, config)
+    yield from route_faults(config.routes)
+
+
+def _listener_faults(config: Config) -> Iterator[Fault]:
+    for name in ("listen", "ops_listen"):
+        try:
+            host, _ = listener(getattr(config.server, name))
+        except ValueError as error:
+            yield Fault(f"/server/{name}", "pattern", str(error))
+            continue
+        if name == "listen" and not config.clients and not is_loopback(host):
+            yield Fault("/server/listen", "no-clients", f"{host} is not loopback; without [clients] anybody could send")
+
+
+def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
+    url = urlsplit(upstream.base_url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+        yield Fault(
+            f"{place}/base_url", "pattern", f"{quoted(upstream.base_url)} is not https://host or https://host/prefix"
+        )
+    elif url.scheme == "http" and not is_loopback(url.hostname) and not upstream.insecure_http:
+        yield Fault(f"{place}/base_url", "insecure", "is http; use https, or say insecure_http = true")
+    kinds = [name for name in upstream.auth.__struct_fields__ if getattr(upstream.auth, name) is not None]
+    if len(kinds) > 1:
+        yield Fault(f"{place}/auth", "contradiction", f"one of {', '.join(kinds)}, not several")
+    dialect = dialects.get(upstream.dialect)
+    if dialect is None:
+        known = f"is not a dialect: {', '.join(sorted(dialects))}{nearest(upstream.dialect, dialects)}"
+        yield Fault(f"{place}/dialect", "unknown-dialect", f"{quoted(upstream.dialect)} {known}")
+        return
+    if not kinds and "none" not in dialect.auth:
+        yield Fault(f"{place}/auth", "missing", f"{dialect.name} needs auth = {{ {' or '.join(dialect.auth)} = … }}")
+    elif kinds and kinds[0] not in dialect.auth:
+        yield Fault(f"{place}/auth/{kinds[0]}", "unfit", f"{dialect.name} takes {' or '.join(dialect.auth)}")
+    for kind in upstream.crosswalk:
+        if kind not in dialect.crosswalks:
+            known = f"is no crosswalk of {dialect.name}{nearest(kind, dialect.crosswalks or KINDS)}"
+            yield Fault(f"{place}/crosswalk/{escape(kind)}", "unknown-field", f"{quoted(kind)} {known}")
+    for kind, required in dialect.crosswalks.items():
+        if required and kind not in upstream.crosswalk:
+            yield Fault(f"{place}/crosswalk", "missing", f"{dialect.name} needs the crosswalk {kind}")
+
+
+def _route_faults(place: str, route: Route, config: Config) -> Iterator[Fault]:
+    if (route.to is None) is (not route.split):
+        yield Fault(place, "contradiction", "needs to or split, and not both")
+    yield from _unknown_upstreams(f"{place}/to", [route.to] if route.to else [], config)
+    yield from _unknown_upstreams(f"{place}/split", list(route.split), config)
+    yield from _unknown_upstreams(f"{place}/fallback", route.fallback, config)
+    currency = route.when.currency
+    if route.when.amount is not None and not (isinstance(currency, str) or (currency and len(currency) == 1)):
+        yield Fault(f"{place}/when/amount", "contradiction", "an amount needs exactly one currency beside it")
+
+
+def _unknown_upstreams(place: str, names: list[str], config: Config) -> Iterator[Fault]:
+    for name in names:
+        if name not in config.upstreams:
+            detail = f"there is no [upstreams.{name}]{nearest(name, config.upstreams)}"
+            yield Fault(place, "unknown-upstream", detail)

@@ -1,0 +1,204 @@
+"""From bytes to an invoice, or to every fault at once.
+
+There is a fast way, one typed decode and a few comparisons, and a slow one that is taken only when something is wrong
+or may be: it names each fault by its pointer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from gateway.core import codes, schema
+from gateway.core.errors import Fault, InvalidInvoice, MalformedJson
+from gateway.core.invoice import Invoice, Line, Party, Tax
+from gateway.core.money import DIGITS, ZERO, Amount, decode_amount, fits
+
+_DECODER = msgspec.json.Decoder(Invoice, dec_hook=decode_amount)
+
+ExtensionTypes = Mapping[str, tuple[type[Struct] | None, type[Struct] | None]]
+"""Dialect name to the struct of its document extension and of its line extension; None where it has none."""
+
+
+def parse(body: bytes, extension_types: ExtensionTypes, key: str | None = None) -> Invoice:
+    """The invoice in `body`; `key` is the `Idempotency-Key` header, which may stand in for `external_id`.
+
+    Raises:
+        MalformedJson: `body` is not JSON in UTF-8.
+        InvalidInvoice: with every fault at once.
+    """
+    try:
+        invoice = _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid(_all_faults(body, extension_types, key) or [Fault("", "invalid", str(error))]) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedJson(_place(body, error)) from None
+    suspicious = codes.may_hold_control(body)
+    if key is not None or not invoice.external_id or suspicious:
+        if faults := _all_faults(body, extension_types, key):
+            raise invalid(faults)
+        invoice = msgspec.structs.replace(invoice, external_id=invoice.external_id or key or "")
+    elif faults := semantic_faults(invoice, extension_types):
+        raise invalid(faults)
+    return invoice
+
+
+def _all_faults(body: bytes, extension_types: ExtensionTypes, key: str | None) -> list[Fault]:
+    """The slow way: what the schema says, then what a schema cannot say of all that was not wrong already."""
+    document = read_json(body)
+    faults, repaired = schema.examine(document, Invoice)
+    if isinstance(document, dict):
+        faults += _key_faults(document.get("external_id"), key)
+    places = tuple(fault.pointer for fault in faults)
+    rest = semantic_faults(msgspec.convert(repaired, Invoice, dec_hook=decode_amount), extension_types)
+    return faults + [fault for fault in rest if not _is_below(fault.pointer, places)]
+
+
+def _is_below(pointer: str, places: tuple[str, ...]) -> bool:
+    return any(pointer == place or pointer.startswith(f"{place}/") for place in places)
+
+
+def invalid(faults: list[Fault]) -> InvalidInvoice:
+    """The problem for `faults`, with a summary that counts them."""
+    first = faults[0]
+    more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return InvalidInvoice(f"{first.pointer or 'the body'}: {first.detail}{more}", tuple(faults))
+
+
+def read_json(body: bytes) -> object:
+    """The body as plain values, numbers as `schema.Number`.
+
+    Raises:
+        MalformedJson: `body` is not JSON in UTF-8.
+    """
+    try:
+        return schema.read_json(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(_place(body, error)) from None
+
+
+def _place(body: bytes, error: Exception) -> str:
+    if body.startswith(b"\xef\xbb\xbf"):
+        return "the body starts with a byte order mark"
+    if isinstance(error, RecursionError):
+        return "the body is nested too deep"
+    return f"the body is not JSON in UTF-8: {error}" if body.strip() else "the body is empty"
+
+
+def _key_faults(stated: object, key: str | None) -> Iterator[Fault]:
+    if stated is None and not key:
+        yield Fault("/external_id", "missing", "required, here or in the Idempotency-Key header")
+    elif stated is None:
+        yield from schema.faults(key, Annotated[str, Meta(pattern=codes.EXTERNAL_ID)], "/external_id")
+    elif key is not None and stated != key:
+        yield Fault("/external_id", "contradiction", "differs from the Idempotency-Key header")
+
+
+def semantic_faults(invoice: Invoice, extension_types: ExtensionTypes) -> list[Fault]:
+    """What a schema cannot say: codes on their lists, dates in order, extensions of known dialects."""
+    found = list(_header_faults(invoice))
+    if invoice.customer.id is None:
+        found.append(Fault("/customer/id", "missing", "required"))
+    for name, party in (("customer", invoice.customer), ("supplier", invoice.supplier)):
+        if party is not None:
+            found += _party_faults(f"/{name}", party, extension_types)
+    for index, line in enumerate(invoice.lines):
+        found += _line_faults(f"/lines/{index}", line, extension_types)
+    for name, adjustments in (("discounts", invoice.discounts), ("charges", invoice.charges)):
+        for index, adjustment in enumerate(adjustments):
+            found += _tax_faults(f"/{name}/{index}", adjustment.taxes, extension_types)
+    if invoice.extensions:
+        found += _extension_faults("/extensions", invoice.extensions, extension_types, lambda types: types[0])
+    if invoice.currency in DIGITS:
+        found += _precision_faults(invoice)
+    return found
+
+
+def _header_faults(invoice: Invoice) -> Iterator[Fault]:
+    if invoice.currency not in DIGITS:
+        yield schema.unknown("/currency", invoice.currency, DIGITS, "an ISO 4217 code")
+    if invoice.due_date is not None and invoice.due_date < invoice.issue_date:
+        yield Fault("/due_date", "order", f"is before the issue date, {invoice.issue_date}")
+    if invoice.billing_period is not None and invoice.billing_period.end < invoice.billing_period.start:
+        yield Fault("/billing_period/end", "order", "is before the start")
+    if invoice.exchange_rate is not None and invoice.exchange_rate <= ZERO:
+        yield Fault("/exchange_rate", "range", "must be above zero")
+    if invoice.recurrence is not None and not any(digit in invoice.recurrence for digit in "123456789"):
+        yield Fault("/recurrence", "range", "must be longer than nothing")
+
+
+def _precision_faults(invoice: Invoice) -> Iterator[Fault]:
+    """Amounts of the document must be exact in the currency's minor unit (BR-DEC-01 to BR-DEC-18)."""
+    for name, adjustments in (("discounts", invoice.discounts), ("charges", invoice.charges)):
+        for index, adjustment in enumerate(adjustments):
+            yield from _precision_fault(f"/{name}/{index}/amount", adjustment.amount, invoice)
+    for name in invoice.totals.__struct_fields__:
+        yield from _precision_fault(f"/totals/{name}", getattr(invoice.totals, name), invoice)
+
+
+def _precision_fault(pointer: str, amount: Amount | None, invoice: Invoice) -> Iterator[Fault]:
+    if amount is not None and not fits(amount, invoice.digits):
+        detail = f"{amount} has more than the {invoice.digits} decimal places of {invoice.currency}"
+        yield Fault(pointer, "precision", detail)
+
+
+def _party_faults(pointer: str, party: Party, dialects: ExtensionTypes) -> Iterator[Fault]:
+    for name, address in (("billing_address", party.billing_address), ("shipping_address", party.shipping_address)):
+        if address is not None and address.country is not None and address.country not in codes.COUNTRIES:
+            place = f"{pointer}/{name}/country"
+            yield schema.unknown(place, address.country, codes.COUNTRIES, "an ISO 3166-1 alpha-2 code")
+    if party.identifiers:
+        yield from _scheme_faults(pointer, party.identifiers, dialects)
+
+
+def _line_faults(pointer: str, line: Line, dialects: ExtensionTypes) -> Iterator[Fault]:
+    if line.item.identifiers:
+        yield from _scheme_faults(f"{pointer}/item", line.item.identifiers, dialects)
+    if line.taxes:
+        yield from _tax_faults(pointer, line.taxes, dialects)
+    for name, adjustments in (("discounts", line.discounts), ("charges", line.charges)):
+        for index, adjustment in enumerate(adjustments):
+            if adjustment.taxes and adjustment.taxes != line.taxes:
+                place = f"{pointer}/{name}/{index}/taxes"
+                yield Fault(place, "contradiction", "a discount or charge of a line takes the taxes of its line")
+    if line.extensions:
+        yield from _extension_faults(f"{pointer}/extensions", line.extensions, dialects, lambda types: types[1])
+
+
+# The categories that have no tax by definition (BR-Z-05, BR-E-05, BR-AE-05, BR-IC-05, BR-G-05, BR-O-05).
+_UNTAXED = frozenset(("Z", "E", "AE", "K", "G", "O"))
+
+
+def _tax_faults(pointer: str, taxes: tuple[Tax, ...], dialects: ExtensionTypes) -> Iterator[Fault]:
+    for index, tax in enumerate(taxes):
+        place = f"{pointer}/taxes/{index}"
+        if tax.rate < ZERO or tax.rate > 100:
+            yield Fault(f"{place}/rate", "range", "must be a percentage from 0 to 100")
+        elif tax.rate and tax.category in _UNTAXED:
+            yield Fault(f"{place}/rate", "contradiction", f"category {tax.category} has the rate 0")
+        if tax.identifiers:
+            yield from _scheme_faults(place, tax.identifiers, dialects)
+
+
+def _scheme_faults(pointer: str, identifiers: Mapping[str, str], dialects: ExtensionTypes) -> Iterator[Fault]:
+    for scheme in identifiers:
+        if scheme not in dialects and codes.ICD.match(scheme) is None:
+            place = f"{pointer}/identifiers/{schema.escape(scheme)}"
+            yield schema.unknown(place, scheme, dialects, "an ISO 6523 code such as 0088, or a dialect")
+
+
+def _extension_faults(
+    pointer: str,
+    extensions: Mapping[str, Raw],
+    dialects: ExtensionTypes,
+    pick: Callable[[tuple[type[Struct] | None, type[Struct] | None]], type[Struct] | None],
+) -> Iterator[Fault]:
+    for name, raw in extensions.items():
+        place = f"{pointer}/{schema.escape(name)}"
+        if name not in dialects:
+            yield schema.unknown(place, name, dialects, "a dialect")
+        elif (kind := pick(dialects[name])) is None:
+            yield Fault(place, "unknown-field", f"the dialect {name} has no extension here")
+        else:
+            yield from schema.faults(schema.read_json(bytes(raw)), kind, place)

@@ -1,0 +1,1 @@
+"""The thin shell: everything that touches the world."""

@@ -1,0 +1,151 @@
+"""Outgoing credentials: the header that tells an upstream who the gateway is. One token holder per OAuth credential."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from gateway.core.config import Auth, OAuth
+from gateway.core.exchange import Reply, Request, Unreadable, decoder, words
+from gateway.core.result import NotSent, Unknown
+from gateway.shell.secrets import resolve
+
+Headers = tuple[tuple[str, str], ...]
+Exchange = Callable[[Request], Awaitable[Reply | NotSent | Unknown]]
+"""One request without credentials, and what became of it."""
+
+MARGIN = 30.0
+"""Seconds before its end in which a token is not used any more."""
+
+
+class Credentials(Protocol):
+    """What an upstream is shown."""
+
+    renewable: bool
+    names: tuple[str, ...]
+    """The names of the headers; their values are nobody's business."""
+
+    async def headers(self, exchange: Exchange) -> Headers | NotSent:
+        """The headers for the next request; `NotSent` if they cannot be had."""
+
+    def refused(self, used: Headers) -> None:
+        """The upstream did not accept these; they are not used again if there can be others."""
+
+
+class Fixed:
+    """A header that does not change."""
+
+    renewable = False
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+        self.names = tuple(name for name, _ in headers)
+
+    async def headers(self, exchange: Exchange) -> Headers:  # noqa: ARG002 - nothing has to be fetched
+        """The header."""
+        return self._headers
+
+    def refused(self, used: Headers) -> None:
+        """There is no other."""
+
+
+class TokenAnswer(Struct, frozen=True):
+    """The answer of a token endpoint (RFC 6749 section 5.1)."""
+
+    access_token: str
+    expires_in: float | str | None = None
+
+
+class TokenRequest(Struct, frozen=True, omit_defaults=True):
+    """The body of a token request, in JSON."""
+
+    grant_type: str
+    client_id: str
+    client_secret: str
+    redirect_uri: str | None = None
+
+
+_read_token = decoder(TokenAnswer)
+
+
+class TokenHolder:
+    """The one holder of a credential's token: a new token may end the previous one, so nobody else asks for one."""
+
+    renewable = True
+    names: tuple[str, ...] = ("Authorization",)
+
+    def __init__(self, request: Request, now: Callable[[], float]) -> None:
+        self._request = request
+        self._now = now
+        self._lock = asyncio.Lock()
+        self._token: str | None = None
+        self._until = 0.0
+
+    async def headers(self, exchange: Exchange) -> Headers | NotSent:
+        """The token as a header, fetched if there is none that lasts."""
+        async with self._lock:
+            if self._token is None or self._now() >= self._until:
+                answer = await self._fetch(exchange)
+                if isinstance(answer, NotSent):
+                    return answer
+                self._token = answer.access_token
+                self._until = self._now() + lifetime(answer.expires_in)
+            return (("Authorization", f"Bearer {self._token}"),)
+
+    async def _fetch(self, exchange: Exchange) -> TokenAnswer | NotSent:
+        seen = await exchange(self._request)
+        if isinstance(seen, NotSent):
+            return seen
+        if isinstance(seen, Unknown):
+            return NotSent("token", f"no token: {seen.detail}", seen.http_status)
+        try:
+            if seen.status not in (200, 201):
+                raise Unreadable(f"the token endpoint answered {seen.status}: {words(seen)}")
+            answer = _read_token(seen)
+            if not answer.access_token or not answer.access_token.isascii() or "\n" in answer.access_token:
+                raise Unreadable("the token endpoint's token cannot be sent")
+        except Unreadable as error:
+            return NotSent("token", f"no token: {error}", seen.status)
+        return answer
+
+    def refused(self, used: Headers) -> None:
+        """Forget the token, unless a new one was fetched in the meantime."""
+        if used == (("Authorization", f"Bearer {self._token}"),):
+            self._token = None
+
+
+def lifetime(expires_in: float | str | None) -> float:
+    """Seconds for which a token is used: what the endpoint said less a margin, an hour if it said nothing."""
+    try:
+        stated = float(expires_in) if expires_in is not None else 3600.0
+    except ValueError:
+        stated = 3600.0
+    return max(stated - MARGIN, 1.0) if stated > 0 else 1.0
+
+
+def fixed(auth: Auth, folder: Path) -> Fixed:
+    """The credentials of every kind but OAuth."""
+    if auth.basic is not None:
+        pair = f"{resolve(auth.basic.username, folder)}:{resolve(auth.basic.password, folder)}"
+        return Fixed((("Authorization", f"Basic {b64encode(pair.encode()).decode()}"),))
+    if auth.bearer is not None:
+        return Fixed((("Authorization", f"Bearer {resolve(auth.bearer, folder)}"),))
+    if auth.header is not None:
+        return Fixed(((auth.header.name, resolve(auth.header.value, folder)),))
+    return Fixed(())
+
+
+def token_request(oauth: OAuth, folder: Path) -> Request:
+    """The request for a token by client credentials."""
+    wanted = TokenRequest(
+        "client_credentials",
+        resolve(oauth.client_id, folder),
+        resolve(oauth.client_secret, folder),
+        oauth.redirect_uri,
+    )
+    headers = (("content-type", "application/json"), ("accept", "application/json"))
+    return Request("POST", oauth.token_path, msgspec.json.encode(wanted), headers)

@@ -1,0 +1,129 @@
+"""The HTTP client: one request to an upstream becomes a `Reply`, or `NotSent`, or `Unknown`; never an exception.
+
+Only what fails before the connection stands is certainly not sent. Everything after that may have been read: aiohttp
+raises the same error whether the upstream closed before or after it read the request.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import aiohttp
+from yarl import URL
+
+from gateway import __version__
+from gateway.core.dialect import Dialect
+from gateway.core.exchange import Reply, Request, Seen, judge
+from gateway.core.result import NotSent, Unknown
+from gateway.shell.auth import Credentials, Headers
+
+MOST_BYTES = 10 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+# Shorter than servers usually keep an idle connection: one that closes just as a request is written makes its outcome
+# unknown, and no retry may follow.
+KEEP_ALIVE_SECONDS = 4.0
+
+
+def session() -> aiohttp.ClientSession:
+    """A session for all upstreams: no cookies, no proxies from the environment, no decompression, no retries."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        headers={"User-Agent": f"invoice-gateway/{__version__}", "Accept-Encoding": "identity"},
+    )
+
+
+class Sender:
+    """Sends requests to one upstream, with its credentials."""
+
+    def __init__(
+        self, base_url: str, dialect: Dialect, credentials: Credentials, session: aiohttp.ClientSession
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.credentials = credentials
+        self._unauthorized = dialect.unauthorized
+        self._closes_on = dialect.closes_on
+        self._session = session
+
+    async def send(self, request: Request, left: Callable[[], float]) -> Seen:
+        """The request's reply as far as it is the dialect's to judge; `left` are the seconds until the deadline.
+
+        Refused credentials are renewed once, if they can be, since such a request was turned away unread.
+        """
+        for attempt in (1, 2):
+            headers = await self._credentials(left)
+            if isinstance(headers, NotSent):
+                return headers
+            seen = await self._once(request, headers, left)
+            if isinstance(seen, Reply):
+                seen = judge(seen, self._unauthorized, datetime.now(UTC))
+            if not (isinstance(seen, NotSent) and seen.reason == "unauthorized"):
+                return seen
+            self.credentials.refused(headers)
+            if not self.credentials.renewable or attempt == 2:
+                return seen
+        raise AssertionError("the second attempt returns")
+
+    async def _credentials(self, left: Callable[[], float]) -> Headers | NotSent:
+        try:
+            async with asyncio.timeout(max(left(), 0)):
+                return await self.credentials.headers(lambda asked: self._once(asked, (), left))
+        except TimeoutError:
+            return NotSent("deadline", "no credentials before the deadline")
+
+    async def _once(  # noqa: PLR0911 - a table of what can go wrong
+        self, request: Request, credentials: Headers, left: Callable[[], float]
+    ) -> Seen:
+        seconds = left()
+        if seconds <= 0:
+            return NotSent("deadline", "the deadline passed before the request was sent")
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        try:
+            async with self._session.request(
+                request.method,
+                URL(self.base_url + request.path, encoded=True),
+                data=request.body or None,
+                headers=request.headers + credentials,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as response:
+                return await self._read(response)
+        except aiohttp.ConnectionTimeoutError:
+            return NotSent("connect-timeout", "no connection in time")
+        except aiohttp.ClientConnectorError as error:
+            return NotSent("connect", f"no connection: {_reason(error)}")
+        except aiohttp.InvalidURL:
+            return NotSent("url", "the URL cannot be requested")
+        except TimeoutError:
+            return Unknown("timeout", f"no answer within {seconds:.1f} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Unknown("connection", f"the connection broke: {type(error).__name__}")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Seen:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(65536):
+            body += chunk
+            if len(body) > MOST_BYTES:
+                response.close()
+                return Unknown("oversized", f"the answer is larger than {MOST_BYTES} bytes", response.status)
+        if response.status in self._closes_on:
+            response.close()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, bytes(body), headers)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, without the address (it is the operator's, and callers read this)."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name does not resolve"
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
+        return "TLS failed"
+    return error.strerror or "refused" if error.errno else "refused"
+
+
+async def closed(session: aiohttp.ClientSession) -> None:
+    """Close the session and wait until its connections are gone."""
+    await session.close()
+    await asyncio.sleep(0)

@@ -1,0 +1,49 @@
+"""Incoming tokens: who calls. Only hashes are kept, and they are compared in constant time."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+
+from gateway.core.config import Client
+from gateway.core.errors import Unauthenticated
+from gateway.core.plan import Caller
+from gateway.shell.secrets import resolve, tokens
+
+LOCAL = Caller("local", operator=True)
+"""Everybody who reaches a listener on loopback, where no clients are configured."""
+
+
+class Clients:
+    """The configured clients by the hashes of their tokens."""
+
+    def __init__(self, clients: Mapping[str, Client], folder: Path) -> None:
+        self._known: list[tuple[bytes, Caller]] = []
+        for name, client in clients.items():
+            allowed = None if client.upstreams is None else frozenset(client.upstreams)
+            caller = Caller(name, client.operator, allowed)
+            hashed = client.token_sha256 or []
+            hashes = [hashed] if isinstance(hashed, str) else hashed
+            digests = [bytes.fromhex(text) for text in hashes]
+            digests += [sha256(resolve(secret, folder).encode()).digest() for secret in tokens(client)]
+            self._known += [(digest, caller) for digest in digests]
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Who sent this `Authorization` header.
+
+        Raises:
+            Unauthenticated: nobody that is known.
+        """
+        if not self._known:
+            return LOCAL
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("send Authorization: Bearer TOKEN")
+        digest = sha256(token.strip().encode("utf-8", "replace")).digest()
+        found = None
+        for known, caller in self._known:  # all of them, so that the time says nothing
+            if compare_digest(known, digest):
+                found = caller
+        if found is None:
+            raise Unauthenticated("the token is not known")
+        return found

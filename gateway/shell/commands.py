@@ -1,0 +1,176 @@
+"""What the commands do. Words for people go to standard output, complaints to standard error."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from gateway import demo as tour
+from gateway.core.answer import ENCODER
+from gateway.core.errors import Problem
+from gateway.core.explain import Explanation
+from gateway.core.explain import explain as explain_invoice
+from gateway.core.plan import Caller
+from gateway.sandbox import server as sandbox_server
+from gateway.shell import report
+from gateway.shell.compose import Service, book, offline_targets
+from gateway.shell.configuration import ConfigurationError, Loaded, load
+
+
+class Ports(Struct, frozen=True):
+    """Where the demo listens; 0 for any free port."""
+
+    api: int
+    ops: int
+    sandbox: int
+
+
+def say(text: str) -> None:
+    """A line for a person."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """A line for a person whom something went wrong for."""
+    sys.stderr.write(text + "\n")
+
+
+def _load(path: Path, *, with_secrets: bool = True) -> Loaded | None:
+    try:
+        return load(path, with_secrets=with_secrets)
+    except ConfigurationError as error:
+        for message in error.messages:
+            complain(message)
+        count = len(error.messages)
+        complain(f"{count} fault{'s' if count > 1 else ''}; nothing was started")
+        return None
+
+
+def check(path: Path) -> int:
+    """`check FILE`."""
+    loaded = _load(path)
+    if loaded is None:
+        return 1
+    for warning in loaded.warnings:
+        complain(f"{path}: warning: {warning}")
+    count = f"{len(loaded.upstreams)} upstreams, {len(loaded.rules)} rules, {len(loaded.config.clients)} clients"
+    say(f"{path}: good ({count}, revision {loaded.revision})")
+    return 0
+
+
+def serve(path: Path) -> int:
+    """`serve --config FILE`."""
+    loaded = _load(path)
+    if loaded is None:
+        return 1
+    for warning in loaded.warnings:
+        complain(f"{path}: warning: {warning}")
+    service = Service(loaded)
+
+    async def run() -> None:
+        await service.start()
+        try:
+            await until_stopped()
+        finally:
+            await service.stop()
+
+    return _run(run)
+
+
+def _run(main: Callable[[], Awaitable[int | None]]) -> int:
+    """Run with the fastest event loop there is; an address that is taken is said in one line."""
+
+    async def wrapped() -> int | None:
+        return await main()
+
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(wrapped()) or 0
+    except OSError as error:
+        complain(f"cannot listen: {error.strerror or error}")
+        return 1
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop, where it is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - it is not there on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    await stop.wait()
+
+
+def explain(path: Path, invoice: str, client: str, *, everywhere: bool, as_json: bool) -> int:
+    """`explain --config FILE INVOICE`: exit 1 if the invoice could not be sent."""
+    loaded = _load(path, with_secrets=False)
+    if loaded is None:
+        return 1
+    try:
+        body = sys.stdin.buffer.read() if invoice == "-" else Path(invoice).read_bytes()
+    except OSError as error:
+        complain(f"{invoice}: cannot be read: {error.strerror}")
+        return 2
+    configured = loaded.config.clients.get(client)
+    allowed = configured.upstreams if configured is not None else None
+    caller = Caller(client, upstreams=None if allowed is None else frozenset(allowed))
+    try:
+        found = explain_invoice(body, None, caller, book(loaded), offline_targets(loaded), all_upstreams=everywhere)
+    except Problem as problem:
+        complain(report.problem(problem))
+        return 1
+    say(ENCODER.encode(found).decode() if as_json else report.explanation(found))
+    return 0 if _sendable(found) else 1
+
+
+def _sendable(found: Explanation) -> bool:
+    return any(view.verdict == "sendable" for view in found.upstreams)
+
+
+def sandbox(port: int) -> int:
+    """`sandbox`."""
+
+    async def run() -> None:
+        runner, bound = await sandbox_server.start("127.0.0.1", port)
+        say(f"The sandbox listens on http://127.0.0.1:{bound}\n\n{sandbox_server.describe()}")
+        try:
+            await until_stopped()
+        finally:
+            await sandbox_server.stop(runner)
+
+    return _run(run)
+
+
+def demo(ports: Ports, *, once: bool) -> int:
+    """`demo`."""
+
+    async def run() -> int:
+        runner, bound = await sandbox_server.start("127.0.0.1", ports.sandbox)
+        try:
+            loaded = tour.configuration(load(tour.CONFIG), ports.api, ports.ops, bound)
+            service = Service(loaded, tour.quiet_log())
+            await service.start()
+            try:
+                good = await tour.run(service.url, service.ops_url, f"http://127.0.0.1:{bound}", say)
+                if not once:
+                    say("Everything stays up until you press Ctrl-C.")
+                    await until_stopped()
+            finally:
+                await service.stop()
+        finally:
+            await sandbox_server.stop(runner)
+        return 0 if good else 1
+
+    return _run(run)

@@ -1,0 +1,138 @@
+"""Builds the running gateway from a configuration; the only place that knows all the parts."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from aiohttp import ClientSession, web
+from structlog.typing import FilteringBoundLogger
+
+from gateway.core import config as settings
+from gateway.core.config_faults import listener
+from gateway.core.events import Event
+from gateway.core.explain import Target
+from gateway.core.plan import Book
+from gateway.shell import auth, client, logs
+from gateway.shell.catalog import extension_types
+from gateway.shell.clients import Clients
+from gateway.shell.configuration import Loaded
+from gateway.shell.gateway import Counterpart, Gateway
+from gateway.shell.metrics import Metrics
+from gateway.shell.server import Api, Health, Limits
+
+KEEP_ALIVE_SECONDS = 75.0
+
+
+class Service:
+    """A gateway that listens; `url` and `ops_url` say where."""
+
+    def __init__(self, loaded: Loaded, log: FilteringBoundLogger | None = None) -> None:
+        self._loaded = loaded
+        self._log = log or logs.logger()
+        self._health = Health()
+        self._runners: list[web.AppRunner] = []
+        self._session: ClientSession | None = None
+        self.url = ""
+        self.ops_url = ""
+
+    async def start(self) -> None:
+        """Open the listeners.
+
+        Raises:
+            OSError: an address cannot be listened on.
+        """
+        loaded, server = self._loaded, self._loaded.config.server
+        metrics = Metrics(loaded.rules, loaded.upstreams, loaded.revision)
+        listeners = (metrics.hear, logs.listener(self._log))
+
+        def tell(event: Event) -> None:
+            for hear in listeners:
+                hear(event)
+
+        self._session = client.session()
+        counterparts = _counterparts(loaded, self._session)
+        api = Api(
+            Gateway(book(loaded), counterparts, tell),
+            Clients(loaded.config.clients, loaded.folder),
+            targets(counterparts),
+            Limits(settings.size(server.max_body), settings.seconds(server.body_timeout), server.max_in_flight),
+            tell=tell,
+            log=self._log,
+        )
+        self.ops_url = await self._listen(self._health.application(metrics.registry), server.ops_listen)
+        self.url = await self._listen(api.application(), server.listen)
+        self._health.ready = True
+        self._log.info("listening", api=self.url, ops=self.ops_url, config=loaded.revision)
+
+    async def _listen(self, app: web.Application, address: str) -> str:
+        host, port = listener(address)
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=60)
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        bound = runner.addresses[0]
+        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        return f"http://{name}:{bound[1]}"
+
+    async def stop(self) -> None:
+        """Stop listening, finish what is under way, close everything."""
+        self._health.ready = False
+        for runner in reversed(self._runners):
+            await runner.cleanup()
+        if self._session is not None:
+            await client.closed(self._session)
+        self._log.info("stopped")
+
+
+def book(loaded: Loaded) -> Book:
+    """What the core needs of a configuration."""
+    return Book(loaded.rules, loaded.upstreams, loaded.revision, extension_types())
+
+
+def targets(counterparts: dict[str, Counterpart]) -> dict[str, Target]:
+    """What `explain` shows of where requests go."""
+    return {
+        name: Target(counterpart.sender.base_url, counterpart.sender.credentials.names)
+        for name, counterpart in counterparts.items()
+    }
+
+
+def offline_targets(loaded: Loaded) -> dict[str, Target]:
+    """The same without any secret being read."""
+    return {
+        name: Target(upstream.base_url.rstrip("/"), header_names(upstream.auth))
+        for name, upstream in loaded.config.upstreams.items()
+    }
+
+
+def header_names(credentials: settings.Auth) -> tuple[str, ...]:
+    """The names of the headers that carry the credentials."""
+    if credentials.header is not None:
+        return (credentials.header.name,)
+    return () if credentials.kind == "none" else ("Authorization",)
+
+
+def _counterparts(loaded: Loaded, session: ClientSession) -> dict[str, Counterpart]:
+    holders: dict[tuple[str, settings.OAuth], auth.TokenHolder] = {}
+    found = {}
+    for name, upstream in loaded.config.upstreams.items():
+        credentials = _credentials(upstream, loaded, holders, time.monotonic)
+        sender = client.Sender(upstream.base_url, loaded.upstreams[name].dialect, credentials, session)
+        found[name] = Counterpart(sender, settings.seconds(upstream.timeout))
+    return found
+
+
+def _credentials(
+    upstream: settings.UpstreamConfig,
+    loaded: Loaded,
+    holders: dict[tuple[str, settings.OAuth], auth.TokenHolder],
+    now: Callable[[], float],
+) -> auth.Credentials:
+    """An upstream's credentials; upstreams with one OAuth credential share its holder."""
+    oauth = upstream.auth.oauth
+    if oauth is None:
+        return auth.fixed(upstream.auth, loaded.folder)
+    key = (urlsplit(upstream.base_url).netloc, oauth)
+    if key not in holders:
+        holders[key] = auth.TokenHolder(auth.token_request(oauth, loaded.folder), now)
+    return holders[key]

@@ -1,0 +1,231 @@
+"""Reads the configuration file and what it refers to, and names every fault by file, line and place."""
+
+import csv
+import tomllib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gateway.core import schema
+from gateway.core.config import Config, Table, TaxRow, UpstreamConfig
+from gateway.core.config_faults import config_faults
+from gateway.core.crosswalk import Crosswalk, Entry
+from gateway.core.dialect import Dialect, Upstream
+from gateway.core.errors import Fault
+from gateway.core.money import Amount, decode_amount, is_decimal_text
+from gateway.core.routing import Rule, compile_rules
+from gateway.shell import secrets
+from gateway.shell.catalog import dialects
+
+
+class Loaded(Struct, frozen=True):
+    """A configuration that can be used: rules compiled, settings typed, crosswalks read."""
+
+    config: Config
+    folder: Path
+    revision: str
+    rules: tuple[Rule, ...]
+    upstreams: dict[str, Upstream]
+    warnings: tuple[str, ...]
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; one message a fault, each with file and line."""
+
+    def __init__(self, messages: Iterable[str]) -> None:
+        self.messages = tuple(messages)
+        super().__init__("\n".join(self.messages))
+
+
+def load(path: Path, *, with_secrets: bool = True) -> Loaded:
+    """The configuration at `path`, with every crosswalk file that it names; secrets only have to be there if asked.
+
+    Raises:
+        ConfigurationError: with every fault at once.
+    """
+    text = _read(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
+    known = dialects()
+    faults, repaired = schema.examine(document, Config)
+    places = tuple(fault.pointer for fault in faults)
+    config = msgspec.convert(repaired, Config, dec_hook=decode_amount)
+    folder = path.parent
+    files = _Files(folder)
+    upstreams: dict[str, Upstream] = {}
+    later = list(config_faults(config, known))
+    for name, upstream in config.upstreams.items():
+        if (dialect := known.get(upstream.dialect)) is not None:
+            upstreams[name] = _upstream(name, upstream, dialect, files, later)
+    if with_secrets:
+        later += _secret_faults(config, folder)
+    faults += [fault for fault in later if not any(fault.pointer.startswith(place) for place in places)]
+    if faults:
+        raise ConfigurationError(_messages(path, text, document, faults))
+    revision = sha256(text.encode() + b"".join(files.contents)).hexdigest()[:12]
+    warnings = tuple(_warnings(config))
+    return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{path}: not UTF-8"]) from None
+
+
+class _Files:
+    """The crosswalk files; remembers what it read, for the revision."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.contents: list[bytes] = []
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        """The rows of a CSV file.
+
+        Raises:
+            ValueError: it cannot be read, or lacks a column.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+            text = content.decode("utf-8-sig")
+        except OSError as error:
+            raise ValueError(f"{name} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{name} is not UTF-8") from None
+        self.contents.append(content)
+        reader = csv.DictReader(text.splitlines())
+        if missing := {"id", "upstream_id"} - set(reader.fieldnames or ()):
+            raise ValueError(f"{name} lacks the column {' and '.join(sorted(missing))}")
+        return [{key: value or "" for key, value in row.items() if key} for row in reader]
+
+
+def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Files, faults: list[Fault]) -> Upstream:
+    place = f"/upstreams/{schema.escape(name)}"
+    found, repaired = schema.examine(upstream.settings, dialect.settings, f"{place}/settings")
+    settings: object = None
+    try:
+        settings = msgspec.convert(repaired, dialect.settings, dec_hook=decode_amount)
+    except msgspec.ValidationError as error:
+        if not found:  # a rule of the settings' own, such as a language that is on no list
+            found.append(Fault(f"{place}/settings", "invalid", str(error).removesuffix(" - at `$`")))
+    faults += found
+    tables: dict[str, dict[str, Entry]] = {}
+    same = set()
+    for kind, table in upstream.crosswalk.items():
+        where = f"{place}/crosswalk/{schema.escape(kind)}"
+        if table == "same":
+            same.add(kind)
+        else:
+            tables[kind] = dict(_entries(where, table, files, faults))
+    return Upstream(name, dialect, settings, Crosswalk(tables, frozenset(same)))
+
+
+def _entries(place: str, table: Table, files: _Files, faults: list[Fault]) -> Iterator[tuple[str, Entry]]:
+    if isinstance(table, str):
+        faults.append(
+            Fault(place, "type", f'must be "same", a table, or {{ file = "….csv" }}, not {schema.quoted(table)}')
+        )
+        return
+    name = table.get("file")
+    if list(table) == ["file"] and isinstance(name, str):
+        yield from _csv_entries(place, name, files, faults)
+        return
+    for key, value in table.items():
+        yield key, Entry(value.id, value.rate) if isinstance(value, TaxRow) else Entry(value)
+
+
+def _csv_entries(place: str, name: str, files: _Files, faults: list[Fault]) -> Iterator[tuple[str, Entry]]:
+    try:
+        rows = files.rows(name)
+    except ValueError as error:
+        faults.append(Fault(f"{place}/file", "file", str(error)))
+        return
+    seen: set[str] = set()
+    for number, row in enumerate(rows, 2):
+        key, own, rate = row["id"], row["upstream_id"], row.get("rate", "")
+        wrong = (
+            "id and upstream_id must not be empty" if not key or not own
+            else f"another row has the id {schema.quoted(key)}" if key in seen
+            else f"{schema.quoted(rate)} is not a decimal" if rate and not is_decimal_text(rate)
+            else None
+        )  # fmt: skip
+        seen.add(key)
+        if wrong is not None:
+            faults.append(Fault(f"{place}/file", "file", f"{name}:{number}: {wrong}"))
+        else:
+            yield key, Entry(own, Amount(rate) if rate else None)
+
+
+def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
+    for name, upstream in config.upstreams.items():
+        for pointer, secret in secrets.references(upstream.auth):
+            yield from secrets.secret_faults(f"/upstreams/{schema.escape(name)}/auth{pointer}", secret, folder)
+    for name, client in config.clients.items():
+        for secret in secrets.tokens(client):
+            yield from secrets.secret_faults(f"/clients/{schema.escape(name)}/token", secret, folder)
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    for name, upstream in config.upstreams.items():
+        for pointer, secret in secrets.references(upstream.auth):
+            if secrets.is_plain(secret) and not upstream.base_url.startswith("http://127.0.0.1"):
+                yield f"[upstreams.{name}] auth{pointer.replace('/', '.')} is a secret in plain text"
+    for name, client in config.clients.items():
+        if any(secrets.is_plain(secret) for secret in secrets.tokens(client)):
+            yield f"[clients.{name}] token is a secret in plain text"
+    if config.journal is not None:
+        yield "[journal] is read, but this version keeps no journal yet: a repeated external_id is sent again"
+
+
+def _messages(path: Path, text: str, document: object, faults: list[Fault]) -> Iterator[str]:
+    for fault in faults:
+        tokens = [token.replace("~1", "/").replace("~0", "~") for token in fault.pointer.split("/")[1:]]
+        line = line_of(text, tokens, document)
+        yield f"{path}:{line}: {'.'.join(tokens) or 'the document'}: {fault.detail}"
+
+
+def line_of(text: str, tokens: list[str], document: object) -> int:
+    """The line on which the value at `tokens`, or the nearest thing around it that is there, begins.
+
+    The document is read up to each line in question: the first part of it that holds the value ends on its line.
+    """
+    while tokens and not _holds(document, tokens):
+        tokens = tokens[:-1]
+    lines = text.splitlines(keepends=True)
+    low, high = 1, len(lines)
+    while low < high:
+        middle = end = (low + high) // 2
+        while (part := _parse("".join(lines[:end]))) is None:
+            end += 1  # inside a value of several lines
+        if _holds(part, tokens):
+            high = middle
+        else:
+            low = end + 1
+    return max(low, 1)
+
+
+def _parse(text: str) -> object | None:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _holds(document: object, tokens: list[str]) -> bool:
+    for token in tokens:
+        if isinstance(document, list) and token.isdigit() and int(token) < len(document):
+            document = document[int(token)]
+        elif isinstance(document, dict) and token in document:
+            document = document[token]
+        else:
+            return False
+    return True

@@ -1,0 +1,148 @@
+"""Metrics: a listener of events. Names and labels are fixed (contract 5); no label value comes from an invoice.
+
+Every combination that is known in advance exists at 0 from the start, so that a rate over it is never absent.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from gateway import __version__
+from gateway.core.dialect import Upstream
+from gateway.core.errors import PROBLEMS
+from gateway.core.events import Answered, Concluded, Event, Refused, Routed, Sending
+from gateway.core.losses import pattern
+from gateway.core.routing import Rule
+
+OUTCOMES = ("created", "rejected", "not_sent", "unknown")
+DISCREPANCIES = (
+    "/number",
+    "/currency",
+    "/issue_date",
+    "/due_date",
+    "/totals/tax_exclusive_total",
+    "/totals/tax_total",
+    "/totals/tax_inclusive_total",
+    "/totals/amount_due",
+)
+REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation there
+
+
+class Metrics:
+    """The registry, and what events do to it."""
+
+    def __init__(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream], revision: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        prefix = "invoice_gateway_"
+        self.requests = Counter(
+            f"{prefix}requests", "Invoices by their outcome", ["route", "upstream", "outcome"], registry=registry
+        )
+        self.problems = Counter(f"{prefix}problems", "Requests answered with a problem", ["problem"], registry=registry)
+        self.durations = Histogram(
+            f"{prefix}request_duration_seconds",
+            "Time from an invoice's arrival to its answer",
+            ["outcome"],
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.upstream_durations = Histogram(
+            f"{prefix}upstream_duration_seconds",
+            "Time of an exchange with an upstream",
+            ["upstream", "outcome"],
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.overhead = Histogram(
+            f"{prefix}overhead_seconds",
+            "Time of an invoice that was not an upstream's",
+            buckets=OVERHEAD_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(f"{prefix}in_flight", "Exchanges under way", ["upstream"], registry=registry)
+        self.losses = Counter(
+            f"{prefix}losses",
+            "Canonical fields that an upstream did not get as they were sent",
+            ["upstream", "pointer", "disposition"],
+            registry=registry,
+        )
+        self.discrepancies = Counter(
+            f"{prefix}discrepancies",
+            "What upstreams reported otherwise than they were sent",
+            ["upstream", "pointer"],
+            registry=registry,
+        )
+        self.amounts = Counter(
+            f"{prefix}invoiced_amount", "Money of created invoices", ["upstream", "currency"], registry=registry
+        )
+        self.shed = Counter(f"{prefix}shed", "Requests turned away unread", ["reason"], registry=registry)
+        Gauge(f"{prefix}config_info", "The configuration in force", ["revision"], registry=registry).labels(
+            revision
+        ).set(1)
+        Gauge(f"{prefix}build_info", "The version", ["version"], registry=registry).labels(__version__).set(1)
+        self._prepare(rules, upstreams)
+
+    def _prepare(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream]) -> None:
+        for rule in rules:
+            for target in {*(name for name, _ in rule.targets), *rule.fallback}:
+                for outcome in OUTCOMES:
+                    self.requests.labels(rule.name, target, outcome)
+        for slug in PROBLEMS:
+            self.problems.labels(slug)
+        for outcome in OUTCOMES:
+            self.durations.labels(outcome)
+        self.shed.labels("in-flight")
+        for name, upstream in upstreams.items():
+            self.in_flight.labels(name)
+            for outcome in OUTCOMES:
+                self.upstream_durations.labels(name, outcome)
+            for pointer in DISCREPANCIES:
+                self.discrepancies.labels(name, pointer)
+            for leaf, fate in upstream.dialect.fates.items():
+                for disposition in fate.losses:
+                    self.losses.labels(name, leaf, disposition)
+
+    def hear(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case Sending(upstream=upstream):
+                self.in_flight.labels(upstream).inc()
+            case Answered(upstream=upstream, outcome=outcome, seconds=seconds):
+                self.in_flight.labels(upstream).dec()
+                self.upstream_durations.labels(upstream, outcome).observe(seconds)
+            case Concluded():
+                self._concluded(event)
+            case Refused(problem=problem, reason=reason):
+                self.problems.labels(problem).inc()
+                if reason is not None:
+                    self.shed.labels(reason).inc()
+            case Routed():
+                pass
+
+    def _concluded(self, event: Concluded) -> None:
+        self.requests.labels(event.rule, event.upstream, event.outcome).inc()
+        self.durations.labels(event.outcome).observe(event.seconds)
+        self.overhead.observe(max(event.seconds - event.upstream_seconds, 0.0))
+        if event.outcome != "created":
+            return
+        for loss in event.losses:
+            self.losses.labels(event.upstream, _pattern(loss.pointer), loss.disposition).inc()
+        for discrepancy in event.discrepancies:
+            self.discrepancies.labels(event.upstream, discrepancy.pointer).inc()
+        if event.amount is not None and event.amount > 0:
+            # Prometheus counts in floats: good enough for a graph, and nothing is ever computed from it.
+            self.amounts.labels(event.upstream, event.currency).inc(float(event.amount))
+
+
+@lru_cache(maxsize=16384)
+def _pattern(pointer: str) -> str:
+    return pattern(pointer)

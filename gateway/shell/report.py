@@ -1,0 +1,71 @@
+"""Texts for a terminal: what `explain` prints, and how a problem reads."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from gateway.core.errors import Fault, Problem, title
+from gateway.core.explain import Explanation, UpstreamView
+from gateway.core.losses import pattern
+from gateway.core.money import plain
+from gateway.core.result import Loss
+
+
+def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> Iterator[str]:
+    """Rows with their columns aligned; the last column is as long as it is."""
+    kept = list(rows)
+    widths = [max(len(row[column]) for row in kept) for column in range(len(kept[0]) - 1)] if kept else []
+    for row in kept:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield indent + "  ".join([*cells, row[-1]]).rstrip()
+
+
+def problem(found: Problem) -> str:
+    """A problem with all its faults."""
+    lines = [f"{title(type(found))} ({type(found).slug})", *table(_fault_rows(found.faults))]
+    if not found.faults:
+        lines.append(f"  {found.detail}")
+    return "\n".join(lines)
+
+
+def _fault_rows(faults: Iterable[Fault]) -> Iterator[tuple[str, str]]:
+    return ((fault.pointer or "-", fault.detail) for fault in faults)
+
+
+def explanation(found: Explanation) -> str:
+    """What would be done with an invoice."""
+    lines = [f"{found.external_id} is taken by rule {found.route.rule!r} ({found.route.config})"]
+    lines += table((f"not by {one.rule!r}:", one.failed) for one in found.route.tried)
+    totals = found.totals
+    lines.append("")
+    lines += table(
+        (name.replace("_", " "), plain(getattr(totals, name)).rjust(15))
+        for name in ("line_total", "discount_total", "charge_total", "tax_total", "tax_inclusive_total", "amount_due")
+    )
+    for view in found.upstreams:
+        lines += ["", *_view(view)]
+    return "\n".join(lines)
+
+
+def _view(view: UpstreamView) -> Iterator[str]:
+    yield f"{view.name} ({view.dialect}): {view.verdict}"
+    if view.request is None:
+        yield from table(_fault_rows(view.errors))
+        return
+    claim = "decided by the upstream, compared afterwards" if view.claim is None else plain(view.claim)
+    yield from table((("claim", claim), ("second creation prevented by", _PROTECTIONS[view.protection])))
+    if view.losses:
+        yield f"  {len(view.losses)} losses:"
+        yield from table(_loss_rows(view.losses), "    ")
+    yield f"  {view.request.method} {view.request.url}"
+    yield from (f"  {name}: {value}" for name, value in view.request.headers.items())
+    yield f"  {view.request.body}"
+
+
+_PROTECTIONS = {"enforced": "the API itself", "lookup": "asking for it", "none": "nothing but a person"}
+
+
+def _loss_rows(losses: tuple[Loss, ...]) -> Iterator[tuple[str, ...]]:
+    """The losses by field, lines counted together."""
+    counted = Counter((pattern(loss.pointer), loss.disposition, loss.detail) for loss in losses)
+    for (place, disposition, detail), count in counted.items():
+        yield place, disposition + (f" × {count}" if count > 1 else ""), detail
