@@ -79,9 +79,7 @@ def _row(status: int, answer: dict[str, Any]) -> tuple[str, ...]:
 def _shortened(answer: dict[str, Any]) -> dict[str, Any]:
     """The answer with the losses of one line standing for those of all; a terminal is only so high."""
     losses = answer.get("losses", [])
-    shown = [
-        loss for loss in losses if not loss["pointer"].startswith("/lines/") or loss["pointer"].startswith("/lines/0/")
-    ]
+    shown = [loss for loss in losses if not loss["pointer"].startswith("/lines/") or "/lines/0/" in loss["pointer"]]
     more = len(losses) - len(shown)
     return {**answer, "losses": [*shown, f"… {more} more, of the other lines"]} if more else answer
 

@@ -90,6 +90,8 @@ def _run(main: Callable[[], Awaitable[int | None]]) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(wrapped()) or 0
+    except BrokenPipeError:
+        raise
     except OSError as error:
         complain(f"cannot listen: {error.strerror or error}")
         return 1
