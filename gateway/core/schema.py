@@ -72,8 +72,12 @@ def escape(token: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "…"?`, or nothing."""
-    close = get_close_matches(word[:64], list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    close = get_close_matches(word[:64], list(known), n=5, cutoff=0.6)
+    # Of words that are about as close, people mean the one that begins alike.
+    best = max(
+        close, key=lambda other: sum(mine == theirs for mine, theirs in zip(word, other, strict=False)), default=""
+    )
+    return f'; did you mean "{best}"?' if best else ""
 
 
 def unknown(pointer: str, value: str, known: Iterable[str], wanted: str) -> Fault:

@@ -46,7 +46,7 @@ def _load(path: Path, *, with_secrets: bool = True) -> Loaded | None:
         for message in error.messages:
             complain(message)
         count = len(error.messages)
-        complain(f"{count} fault{'s' if count > 1 else ''}; nothing was started")
+        complain(f"{count} fault{'s' if count > 1 else ''}")
         return None
 
 

@@ -4,7 +4,9 @@ import csv
 import tomllib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -68,7 +70,7 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
     if faults:
         raise ConfigurationError(_messages(path, text, document, faults))
     revision = sha256(text.encode() + b"".join(files.contents)).hexdigest()[:12]
-    warnings = tuple(_warnings(config))
+    warnings = (*_warnings(config), *_not_yet(document))
     return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings)
 
 
@@ -182,15 +184,27 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, client in config.clients.items():
         if any(secrets.is_plain(secret) for secret in secrets.tokens(client)):
             yield f"[clients.{name}] token is a secret in plain text"
-    if config.journal is not None:
-        yield "[journal] is read, but this version keeps no journal yet: a repeated external_id is sent again"
+
+
+def _not_yet(document: dict[str, Any]) -> Iterator[str]:
+    """What the configuration may say already, although this version does not do it yet."""
+    if "journal" in document:
+        yield "[journal] is read, but this version keeps none yet: a repeated external_id is sent again"
+    for section in ("delivery", "reconcile", "breaker"):
+        if section in document:
+            yield f"[{section}] is read, but this version does nothing with it yet"
+    for kind, keys in (("upstreams", ("max_in_flight", "queue", "rate", "settle")), ("clients", ("rate",))):
+        for name, table in document.get(kind, {}).items():
+            if found := [key for key in keys if key in table]:
+                yield f"[{kind}.{name}] {', '.join(found)}: read, but this version does nothing with it yet"
 
 
 def _messages(path: Path, text: str, document: object, faults: list[Fault]) -> Iterator[str]:
+    found = []
     for fault in faults:
         tokens = [token.replace("~1", "/").replace("~0", "~") for token in fault.pointer.split("/")[1:]]
-        line = line_of(text, tokens, document)
-        yield f"{path}:{line}: {'.'.join(tokens) or 'the document'}: {fault.detail}"
+        found.append((line_of(text, tokens, document), f"{'.'.join(tokens) or 'the document'}: {fault.detail}"))
+    return (f"{path}:{line}: {message}" for line, message in sorted(found, key=itemgetter(0)))
 
 
 def line_of(text: str, tokens: list[str], document: object) -> int:

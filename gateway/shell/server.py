@@ -26,6 +26,7 @@ from gateway.core.events import Event, Refused
 from gateway.core.explain import Target, explain
 from gateway.core.plan import Caller
 from gateway.core.result import Created
+from gateway.core.schema import quoted
 from gateway.shell import problems
 from gateway.shell.clients import Clients
 from gateway.shell.gateway import Gateway, new_id
@@ -88,7 +89,7 @@ class Api:
             allow = ", ".join(sorted(refusal.allowed_methods))
             problem = MethodNotAllowed(f"{request.method} is not known here, but {allow}")
         except web.HTTPNotFound:
-            problem = NotFound(f"there is nothing at {request.path[:200]}")
+            problem = NotFound(f"there is nothing at {quoted(request.path)}")
         except web.HTTPRequestEntityTooLarge:
             problem = TooLarge(f"the body is larger than {self._limits.max_body} bytes")
         except Exception as defect:  # noqa: BLE001 - the last line: a caller never sees a stack trace

@@ -1,0 +1,54 @@
+# `make run` and `make test` set everything up by themselves; they need Python >= 3.11, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What one run of the tests may use; the tests share nothing, so they run side by side.
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/.run ## five simulated upstreams, a gateway, one invoice to each; then stays up
+	@$(BIN)/invoice-gateway demo $(ARGS)
+
+test: $(VENV)/.dev ## every test, with coverage
+	@$(BIN)/pytest -n $(WORKERS) -q --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --include='gateway/core/*,mappings/*' --fail-under=100 --format=total >/dev/null \
+	  || { $(BIN)/coverage report --include='gateway/core/*,mappings/*'; echo 'core and mappings: want 100 %'; exit 1; }
+	@$(BIN)/coverage report --fail-under=95 | tail -n 1
+
+check: $(VENV)/.dev ## formatting, lint, types
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into its form
+	@$(BIN)/ruff check -q --fix . || true
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.dev ## resolve the dependencies anew
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --extra build pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what was made
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.venv:
+	@echo 'setting up $(VENV) …'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv requirements.lock pyproject.toml
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
