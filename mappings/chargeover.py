@@ -8,6 +8,7 @@ Cannot be said: tax (the account has its own), a prepaid amount, rounding, a lin
 import re
 from decimal import Decimal
 from hashlib import sha256
+from operator import neg, pos
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -184,7 +185,7 @@ def create(translation: Translation, repeat: bool) -> Conversation:
     answer = read_answer(seen)
     if seen.status in (200, 201) and answer.status == "OK":
         return (yield from _with_totals(normalize(seen, answer)))
-    if seen.status >= 400 and answer.status == "OK":
+    if answer.status == "OK":
         return Unknown("contradiction", f"status {seen.status} with OK inside", seen.status)
     refusal = Rejected(seen.status, str(answer.code or seen.status), text_of(answer.message) or "no reason given")
     if repeat or seen.status < 300:
@@ -254,15 +255,16 @@ def _adjustment_lines(draft: Draft) -> list[LineRequest]:
     """Discounts and charges of the document: lines of the items that the settings name."""
     lines = []
     for name, adjustments, item, sign in (
-        ("discounts", draft.invoice.discounts, draft.settings.discount_item, Decimal(-1)),
-        ("charges", draft.invoice.charges, draft.settings.charge_item, Decimal(1)),
+        ("discounts", draft.invoice.discounts, draft.settings.discount_item, neg),
+        ("charges", draft.invoice.charges, draft.settings.charge_item, pos),
     ):
         if adjustments and item is None:
             draft.only_none(name, adjustments, f"needs the setting {name[:-1]}_item")
         elif adjustments and draft.invoice.prices_include_tax and draft.totals.tax_total:
             draft.only_none(name, adjustments, "cannot be said without its tax")
+            draft.refuse("/prices_include_tax", "money", f"{name} of the document cannot be said without their tax")
         else:
-            lines += [LineRequest(item_id=item or 0, line_rate=sign * each.amount, line_quantity=Decimal(1),
+            lines += [LineRequest(item_id=item or 0, line_rate=sign(each.amount), line_quantity=Decimal(1),
                                   descrip=each.reason) for each in adjustments]  # fmt: skip
     return lines
 
@@ -280,10 +282,14 @@ def _customer(draft: Draft, extension: Extension) -> Fields:
 def _filled(draft: Draft, extension: Extension) -> Fields:
     """Wire fields that an extension, a canonical field and a setting could fill, in this order of precedence."""
     invoice, settings = draft.invoice, draft.settings
-    filled: Fields = {"admin_id": extension.admin_id or settings.admin}
-    filled["class_id"] = extension.class_id or settings.class_
+    filled: Fields = {
+        "admin_id": settings.admin if extension.admin_id is None else extension.admin_id,
+        "class_id": settings.class_ if extension.class_id is None else extension.class_id,
+    }
     if invoice.recurrence is not None:
-        if extension.paycycle is not None or invoice.recurrence not in PAYCYCLES:
+        if extension.paycycle is not None:
+            draft.lose("/recurrence", "dropped", None, "the extension has another paycycle")
+        elif invoice.recurrence not in PAYCYCLES:
             draft.lose("/recurrence", "dropped", None, f"paycycle cannot be {invoice.recurrence}")
         else:
             filled["paycycle"] = PAYCYCLES[invoice.recurrence]
@@ -320,10 +326,12 @@ def _address(prefix: str, address: Address | None) -> Fields:
 
 
 def _refuse_tax(draft: Draft) -> None:
-    if draft.settings.tax == "none" and draft.totals.tax_total != ZERO:
-        for index, line in enumerate(draft.invoice.lines):
-            if any(tax.rate for tax in line.taxes):
-                draft.refuse(f"/lines/{index}/taxes", "money", 'tax cannot be sent; the setting tax is "none"')
+    if draft.settings.tax == "server" or draft.totals.tax_total == ZERO:
+        return
+    for name in ("lines", "discounts", "charges"):
+        for index, taxed in enumerate(getattr(draft.invoice, name)):
+            if any(tax.rate for tax in taxed.taxes):
+                draft.refuse(f"/{name}/{index}/taxes", "money", 'tax cannot be sent; the setting tax is "none"')
 
 
 def predict(lines: list[LineRequest], digits: int) -> Decimal:
@@ -348,21 +356,22 @@ def normalize(reply: Reply, answer: Answer) -> Created:
 def _with_totals(created: Created) -> Conversation:
     """Read the new invoice back for its totals; that this fails does not undo the creation."""
     seen = yield Request("GET", f"/api/v3/invoice/{created.invoice.id}", headers=JSON)
-    found = _read_one(seen) if isinstance(seen, Reply) and seen.status == 200 else None
-    if found is None or str(found.invoice_id) != created.invoice.id:
-        return created
-    return msgspec.structs.replace(created, invoice=_stated(found), ids=_ids(found))
+    for found in (_read(seen) if isinstance(seen, Reply) else None) or ():
+        if str(found.invoice_id) == created.invoice.id:
+            return msgspec.structs.replace(created, invoice=_stated(found), ids=_ids(found))
+    return created
 
 
-def _read_one(reply: Reply) -> InvoiceRead | None:
-    """The invoice of a read-back: an object, or a list of one."""
+def _read(reply: Reply) -> list[InvoiceRead] | None:
+    """The invoice of a read-back, or those of a query; None where the answer is neither."""
     try:
-        found = msgspec.json.decode(read_answer(reply).response, type=InvoiceRead | list[InvoiceRead] | bool | None)
+        answer = read_answer(reply)
+        found = msgspec.json.decode(answer.response, type=InvoiceRead | list[InvoiceRead])
     except (msgspec.DecodeError, Unreadable):
         return None
-    if isinstance(found, list):
-        return found[0] if len(found) == 1 else None
-    return found if isinstance(found, InvoiceRead) else None
+    if reply.status != 200 or answer.status != "OK":
+        return None
+    return found if isinstance(found, list) else [found]
 
 
 def _ids(found: InvoiceRead) -> dict[str, str]:
@@ -389,26 +398,37 @@ def _stated(found: InvoiceRead) -> Stated:
 def lookup(translation: Translation) -> Search:
     """Ask for the external key, which is unique for ever, then for the invoice number."""
     key, number = translation.reference["external_key"], translation.reference.get("refnumber")
-    paths = [f"/api/v3/invoice/external_key:{quote(key, safe='')}"]
-    if number is not None:
-        where = "refnumber:EQUALS:" + number.replace("\\", "\\\\").replace(",", "\\,")
-        paths.append(f"/api/v3/invoice?where={quote(where, safe='')}")
-    for path in paths:
-        seen = yield Request("GET", path, headers=JSON)
-        if not isinstance(seen, Reply):
-            return doubt(seen)
-        if seen.status == 404 or (seen.status == 200 and _is_empty(seen)):
-            continue
-        found = _read_one(seen)
-        if found is None:
-            return Unknown("lookup-unreadable", "the lookup's answer has no invoice", seen.status)
-        if found.external_key == key:
-            return Created(_stated(found), seen.status, str(seen.status), ids=_ids(found))
-    return Absent(f"no invoice has the external key {key}")
+    seen = yield Request("GET", f"/api/v3/invoice/external_key:{quote(key, safe='')}", headers=JSON)
+    if not isinstance(seen, Reply):
+        return doubt(seen)
+    if seen.status != 404:
+        return _compared(_read(seen) or [], seen.status, translation)
+    if number is None:
+        return Absent(f"no invoice has the external key {key}")
+    where = quote("refnumber:EQUALS:" + number.replace(",", "\\,"), safe="")
+    seen = yield Request("GET", f"/api/v3/invoice?where={where}", headers=JSON)
+    if not isinstance(seen, Reply):
+        return doubt(seen)
+    found = [] if seen.status == 404 else _read(seen)
+    # The number alone proves nothing, others may have it; but one without any key may be ours all the same.
+    if found is not None and all(each.external_key not in (key, None) for each in found):
+        return Absent(f"no invoice has the external key {key}")
+    return _compared(found or [], seen.status, translation)
 
 
-def _is_empty(reply: Reply) -> bool:
-    return bytes(read_answer(reply).response).strip() == b"[]"
+def _compared(found: list[InvoiceRead], http_status: int, translation: Translation) -> Created | Unknown:
+    """The invoice that has our key, if its money agrees too; the account's own tax may make another total."""
+    made = next((each for each in found if each.external_key == translation.reference["external_key"]), None)
+    if made is None:
+        return Unknown("lookup-unreadable", "the lookup's answer has no invoice with the external key", http_status)
+    stated, wanted = _stated(made), translation.expected.totals
+    same = stated.totals.tax_inclusive_total == wanted.tax_inclusive_total
+    if translation.claim is None:
+        same = same or stated.totals.tax_exclusive_total == wanted.tax_exclusive_total
+    if not same:
+        detail = f"invoice {made.invoice_id} has the external key, but not the total"
+        return Unknown("lookup-differs", detail, http_status)
+    return Created(stated, http_status, str(http_status), ids=_ids(made))
 
 
 DIALECT = Dialect(

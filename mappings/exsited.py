@@ -94,10 +94,17 @@ class Answer(Struct, frozen=True):
     errors: list[dict[str, Any] | str] | dict[str, Any] | str | None = None
 
 
+class Pagination(Struct, frozen=True):
+    """`pagination` of a list; `records` counts those of all pages."""
+
+    records: Raw = Raw()
+
+
 class Listed(Struct, frozen=True):
     """`order` of a list."""
 
-    invoices: list[InvoiceRead] = []
+    invoices: list[InvoiceRead]
+    pagination: Pagination | None = None
 
 
 class ListAnswer(Struct, frozen=True):
@@ -121,9 +128,9 @@ def create(translation: Translation, repeat: bool) -> Conversation:
     faults = _faults(answer.errors)
     if any(fault.code in ("401", "403") for fault in faults):
         return NotSent("unauthorized", f"the upstream refused the credentials: {faults[0].detail}", seen.status)
-    if answer.message is None and not faults:
+    words = text_of(answer.message) or (faults[0].detail if faults else "")
+    if not words:
         raise Unreadable(f"status {seen.status} without a reason that could be read")
-    words = text_of(answer.message) or faults[0].detail
     refusal = Rejected(seen.status, str(answer.code or seen.status), words, faults)
     return settled((yield from lookup(translation)), refusal) if repeat else refusal
 
@@ -160,6 +167,8 @@ def translate(draft: Draft) -> Translation:
         draft.refuse("/currency", "currency", f"the orders are in {settings.currency}, not {invoice.currency}")
     note = f"{invoice.note}\n{invoice.external_id}" if invoice.note else invoice.external_id
     number = invoice.number or invoice.external_id
+    if not number.strip("."):
+        draft.refuse("/number", "path", f"{number!r} cannot stand in the path of a lookup")
     content = body(InvoiceRequest(NewInvoice(number, note)))
     path = f"/api/v3/orders/{order}/invoices"
     # The same invoice has the same key, other content another; v3 may ignore it, so nothing relies on it.
@@ -234,7 +243,7 @@ def lookup(translation: Translation) -> Search:
     if not isinstance(seen, Reply):
         return doubt(seen)
     made = read_answer(seen).invoice if seen.status == 200 else None
-    if made is not None and _is_ours(made, reference, chosen=True):
+    if made is not None and _is_ours(made, reference):
         return normalize(seen, Answer(made))
     if made is None and seen.status != 404:
         return Unknown("lookup-unreadable", f"the lookup was answered {seen.status}", seen.status)
@@ -248,28 +257,41 @@ def lookup(translation: Translation) -> Search:
 
 def _search(reference: Mapping[str, str]) -> Search:
     """Look through the order's invoices for the one whose note carries our reference."""
-    for page in range(MOST_PAGES):
-        path = f"/api/v3/orders/{reference['order']}/invoices?limit={PAGE}&offset={page * PAGE}"
+    differing, offset = None, 0
+    for _ in range(MOST_PAGES):
+        path = f"/api/v3/orders/{reference['order']}/invoices?limit={PAGE}&offset={offset}"
         seen = yield Request("GET", path, headers=JSON)
         if not isinstance(seen, Reply):
             return doubt(seen)
         if seen.status == 404:
             break
-        listed = read_list(seen).order.invoices
-        for made in listed:
-            if _is_ours(made, reference, chosen=False):
+        listed = read_list(seen).order
+        for made in listed.invoices:
+            if _is_ours(made, reference):
                 return normalize(seen, Answer(made))
-        if len(listed) < PAGE:
-            return Absent("no invoice of the order carries the reference")
+            if reference["external_id"] in (made.invoice_note or "").split():
+                differing = made
+        offset += len(listed.invoices)
+        if _is_last(listed, offset):
+            break
     else:
-        return Unknown("lookup-too-long", f"the order has more than {MOST_PAGES * PAGE} invoices")
-    return Absent("there is no such order")
+        return Unknown("lookup-too-long", f"the order has more than {offset} invoices")
+    if differing is not None:
+        detail = f"invoice {differing.id} carries the reference, but is not as it was sent"
+        return Unknown("lookup-differs", detail, seen.status)
+    return Absent("no invoice of the order carries the reference")
 
 
-def _is_ours(made: InvoiceRead, reference: Mapping[str, str], *, chosen: bool) -> bool:
-    """Our reference at the end of the note (or the id that we chose), and the same total and currency."""
-    note = (made.invoice_note or "").rsplit("\n", 1)[-1]
-    named = note == reference["external_id"] or (chosen and not made.invoice_note)
+def _is_last(listed: Listed, offset: int) -> bool:
+    """Whether no page follows: by the count of all, since a server may give fewer than were asked for."""
+    records = figure(listed.pagination.records) if listed.pagination is not None else None
+    return not listed.invoices or (len(listed.invoices) < PAGE if records is None else offset >= records)
+
+
+def _is_ours(made: InvoiceRead, reference: Mapping[str, str]) -> bool:
+    """Our reference at the end of the note (or the id that we chose, and no note), and the same total and currency."""
+    words = (made.invoice_note or "").split()
+    named = words[-1] == reference["external_id"] if words else str(made.id) == reference["id"]
     same_currency = _currency(made) in (None, reference["currency"])
     total = figure(made.total)
     return named and same_currency and (total is None or total == Decimal(reference["total"]))

@@ -132,7 +132,7 @@ def create(translation: Translation, repeat: bool) -> Conversation:  # noqa: ARG
     answer, pascal = read_answer(seen), read_pascal(seen)
     if seen.status < 300 and answer.succeeded is not False and pascal.Succeeded is not False:
         return normalize(seen, answer)
-    if seen.status >= 400 and answer.succeeded is True:
+    if seen.status >= 400 and True in (answer.succeeded, pascal.Succeeded):
         raise Unreadable(f"status {seen.status} with a success inside")
     words = text_of(answer.message or pascal.Message or answer.title)
     faults = _faults(answer.errors if answer.errors is not None else pascal.Errors)
@@ -196,14 +196,20 @@ def _optional(draft: Draft) -> dict[str, Any]:
     if extension.accountName is None:
         passed["accountName"] = settings.account_name
     if invoice.recurrence is not None:
-        if extension.billingCycle is not None:
-            draft.lose("/recurrence", "dropped", None, "the extension's billingCycle is sent")
-        elif invoice.recurrence not in settings.recurrence:
-            draft.refuse("/recurrence", "missing-setting", f"settings.recurrence has no entry for {invoice.recurrence}")
-        else:
-            passed["billingCycle"] = settings.recurrence[invoice.recurrence]
-            passed["recuringInvoice"] = True if extension.recuringInvoice is None else extension.recuringInvoice
+        passed |= _recurring(draft, invoice.recurrence, extension)
     return passed
+
+
+def _recurring(draft: Draft, recurrence: str, extension: Extension) -> dict[str, Any]:
+    known = draft.settings.recurrence
+    if given := [name for name in ("billingCycle", "recuringInvoice") if getattr(extension, name) is not None]:
+        draft.lose("/recurrence", "dropped", None, f"sent as the extension says: {', '.join(given)}")
+    if extension.billingCycle is None and recurrence not in known:
+        draft.refuse("/recurrence", "missing-setting", f"settings.recurrence has no entry for {recurrence}")
+    return {
+        "billingCycle": known.get(recurrence) if extension.billingCycle is None else extension.billingCycle,
+        "recuringInvoice": True if extension.recuringInvoice is None else extension.recuringInvoice,
+    }
 
 
 def _product(draft: Draft, index: int) -> Product:
@@ -219,23 +225,28 @@ def _product(draft: Draft, index: int) -> Product:
 
 def _taxes(draft: Draft) -> list[TaxRequest]:
     """The taxes of the document: those of its first line, which all lines must have."""
-    lines = draft.invoice.lines
-    first = _rates(lines[0].taxes)
-    for index, line in enumerate(lines):
-        if _rates(line.taxes) != first:
-            draft.refuse(f"/lines/{index}/taxes", "money", "the API has one set of taxes for the whole invoice")
-        for position in range(len(line.taxes) if index else 0):
-            _note_repeated(draft, line.taxes[position], f"/lines/{index}/taxes/{position}", lines[0].taxes)
-    found = ((tax, draft.find_tax(f"/lines/0/taxes/{position}", tax)) for position, tax in enumerate(lines[0].taxes))
-    return [TaxRequest(str(entry.id), tax.rate) for tax, entry in found if entry is not None]
+    first, *others = draft.invoice.lines
+    found = ((tax, draft.find_tax(f"/lines/0/taxes/{position}", tax)) for position, tax in enumerate(first.taxes))
+    sent = [(tax, entry) for tax, entry in found if entry is not None]
+    others_differ = [index for index, line in enumerate(others, 1) if _rates(line.taxes) != _rates(first.taxes)]
+    for index in [0, *others_differ] if others_differ else ():
+        draft.refuse(f"/lines/{index}/taxes", "money", "the API has one set of taxes for the whole invoice")
+    for index, line in enumerate(others, 1):
+        for position, tax in enumerate(line.taxes):
+            _note_repeated(draft, tax, f"/lines/{index}/taxes/{position}", [tax for tax, _ in sent])
+    return [TaxRequest(str(entry.id), tax.rate) for tax, entry in sent]
 
 
-def _note_repeated(draft: Draft, tax: Tax, pointer: str, first: tuple[Tax, ...]) -> None:
+def _note_repeated(draft: Draft, tax: Tax, pointer: str, sent: list[Tax]) -> None:
     """A tax of a later line is said by the first line's; what it has of its own beyond the rate is lost."""
+    detail, dialect = "the first line's tax is sent", draft.upstream.dialect.name
     for name in ("category", "id"):
         own = getattr(tax, name)
-        if own is not None and own not in [getattr(other, name) for other in first]:
-            draft.lose(f"{pointer}/{name}", "dropped", None, "the first line's tax is sent")
+        if own is not None and own not in [getattr(other, name) for other in sent]:
+            draft.lose(f"{pointer}/{name}", "dropped", None, detail)
+    own = tax.identifiers.get(dialect)
+    if own is not None and own not in [other.identifiers.get(dialect) for other in sent]:
+        draft.lose(f"{pointer}/identifiers/{dialect}", "dropped", None, detail)
 
 
 def _rates(taxes: tuple[Tax, ...]) -> list[Decimal]:
@@ -250,13 +261,19 @@ def _discount(draft: Draft, products: list[Product]) -> Discount | None:
     if types is None:
         draft.only_none("discounts", discounts, "needs the setting discount_types")
         return None
-    amount, percents = total(each.amount for each in discounts), [each.percent for each in discounts]
+    for index, each in enumerate(discounts):
+        if each.amount < ZERO:
+            draft.refuse(f"/discounts/{index}/amount", "range", "the API wants a discount that is not negative")
+    # What prices that include tax take off is less than it says: the discount is sent as the prices are, without tax.
+    amount, percents = draft.totals.discount_total, [each.percent for each in discounts]
     by_percent = Discount(types.percent, total(percent for percent in percents if percent is not None))
     if None not in percents and _reduction(products, by_percent, draft.settings) == amount:
         return by_percent
     for index, percent in enumerate(percents):
         if percent is not None:
             draft.lose(f"/discounts/{index}/percent", "folded", "discount", "is a part of the amount")
+        if draft.invoice.prices_include_tax:
+            draft.lose(f"/discounts/{index}/amount", "folded", "discount", "is sent without tax")
     return Discount(types.amount, amount)
 
 

@@ -27,14 +27,14 @@ from gateway.core.exchange import (
 )
 from gateway.core.invoice import Text
 from gateway.core.losses import carried, dropped, folded
-from gateway.core.money import Amount, fits, plain, rounded
+from gateway.core.money import ZERO, Amount, fits, plain, rounded
 from gateway.core.result import Created, NotSent, Outcome, Rejected, Stated, Totals, Unknown, UpstreamWarning
 from gateway.core.schema import escape
 from gateway.core.wire import JSON, body
 
 # Error codes that say that the gateway may not do this (credentials), and that nobody knows what happened.
-UNAUTHORIZED = frozenset((100001, 100002, 100003, 100004, 100008, 100009))
-INDETERMINATE = frozenset((100005, 100007))
+UNAUTHORIZED = frozenset(("100001", "100002", "100003", "100004", "100008", "100009"))
+INDETERMINATE = frozenset(("100005", "100007"))
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -154,21 +154,23 @@ def _neither(reply: Reply) -> Unknown:
 
 def _failed(reply: Reply, errors: list[Error]) -> Outcome:
     """Errors without an invoice: what they mean is in their codes, not in the status."""
-    codes = {int(text) for error in errors if (text := str(error.errorCode)).isdigit()}
-    first, faults = _words(errors[0]), tuple(_fault(error) for error in errors)
-    if codes & INDETERMINATE:
-        return Unknown("server-error", first, reply.status, str(min(codes & INDETERMINATE)))
-    if codes & UNAUTHORIZED:
-        return NotSent("unauthorized", f"the upstream refused the credentials: {first}", reply.status)
-    return Rejected(reply.status, str(errors[0].errorCode or reply.status), first, faults)
+    faults = tuple(Fault("", str(error.errorCode or "upstream"), _reason(error)) for error in errors)
+    for fault in faults:
+        if fault.code in INDETERMINATE:
+            return Unknown("server-error", fault.detail, reply.status, fault.code)
+    for fault in faults:
+        if fault.code in UNAUTHORIZED:
+            return NotSent("unauthorized", f"the upstream refused the credentials: {fault.detail}", reply.status)
+    return Rejected(reply.status, str(errors[0].errorCode or reply.status), faults[0].detail, faults)
 
 
-def _words(error: Error) -> str:
-    return text_of(error.errorMessage or error.errorDescription or error.errorTitle) or "no reason given"
+def _reason(error: Error) -> str:
+    return _words(error.errorTitle, error.errorMessage, error.errorDescription) or "no reason given"
 
 
-def _fault(error: Error) -> Fault:
-    return Fault("", str(error.errorCode or "upstream"), _words(error))
+def _words(title: str | None, message: str | None, description: str | None) -> str:
+    """Message and description, or else the title: the description alone names what is wrong."""
+    return text_of(": ".join(dict.fromkeys(text for text in (message, description) if text)) or title)
 
 
 def translate(draft: Draft) -> Translation:
@@ -183,10 +185,10 @@ def translate(draft: Draft) -> Translation:
         amount=totals.amount_due,
         invoiceAttributes=_attributes(draft, extension),
         description=invoice.note,
-        refundedAmount=extension.refundedAmount,
-        paidDate=_moment(extension.paidDate),
+        refundedAmount=_refunded(draft, extension.refundedAmount),
+        paidDate=_moment(draft, "paidDate", extension.paidDate),
         signatureFileName=extension.signatureFileName,
-        reminderDate=_moment(extension.reminderDate),
+        reminderDate=_moment(draft, "reminderDate", extension.reminderDate),
         reminderMileage=extension.reminderMileage,
         fileName=extension.fileName,
         paymentDeclines=extension.paymentDeclines,
@@ -213,13 +215,14 @@ def _department(draft: Draft, extension: Extension) -> str:
 
 
 def _dealer(draft: Draft, extension: Extension) -> str | None:
-    supplier = draft.invoice.supplier
-    if supplier is None or supplier.id is None:
+    supplier, dialect = draft.invoice.supplier, draft.upstream.dialect.name
+    if supplier is None or (supplier.id is None and dialect not in supplier.identifiers):
         return extension.dealerUuid or draft.settings.dealer
     if extension.dealerUuid is not None:
-        draft.lose("/supplier/id", "dropped", None, "the extension's dealerUuid is sent")
+        pointer = "/supplier/id" if supplier.id is not None else f"/supplier/identifiers/{dialect}"
+        draft.lose(pointer, "dropped", None, "the extension's dealerUuid is sent")
         return extension.dealerUuid
-    return draft.find_text("suppliers", "/supplier/id", supplier.id, supplier.identifiers)
+    return draft.find_text("suppliers", "/supplier/id", supplier.id or "", supplier.identifiers)
 
 
 def _order(draft: Draft) -> str | None:
@@ -237,21 +240,35 @@ def _attributes(draft: Draft, extension: Extension) -> dict[str, str]:
         ours["due_date"] = invoice.due_date.isoformat()
     if invoice.references.purchase_order is not None:
         ours["purchase_order"] = invoice.references.purchase_order
-    for key in invoice.metadata.keys() & (ours.keys() | extension.invoiceAttributes.keys()):
+    theirs = extension.invoiceAttributes
+    for key in [key for key in invoice.metadata if key in ours or key in theirs]:
         draft.lose(f"/metadata/{escape(key)}", "dropped", None, "the attribute of that name is taken")
-    for key in ours.keys() & extension.invoiceAttributes.keys():
+    for key in [key for key in ours if key in theirs]:
         if key == "external_id":
             where = f"/extensions/{draft.upstream.dialect.name}/invoiceAttributes/{key}"
             draft.refuse(where, "reserved", "a reference is never in an extension")
         else:
             pointer = "/references/purchase_order" if key == "purchase_order" else f"/{key}"
             draft.lose(pointer, "dropped", None, "the extension's attribute of that name is sent")
-    return invoice.metadata | ours | extension.invoiceAttributes
+    return invoice.metadata | ours | theirs
 
 
-def _moment(moment: datetime | None) -> str | None:
+def _refunded(draft: Draft, amount: Decimal | None) -> Decimal | None:
+    if amount is not None and (amount < ZERO or not fits(amount, 2)):
+        where = f"/extensions/{draft.upstream.dialect.name}/refundedAmount"
+        draft.refuse(where, "range", f"{plain(amount)} is below zero or has more than two decimals")
+    return amount
+
+
+def _moment(draft: Draft, name: str, moment: datetime | None) -> str | None:
     """A time as the API writes it: UTC, milliseconds, `Z`."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError:
+        draft.refuse(f"/extensions/{draft.upstream.dialect.name}/{name}", "range", "there is no such time in UTC")
+        return None
 
 
 def normalize(reply: Reply, answer: Answer, errors: list[Error], made: InvoiceRead) -> Created:
@@ -264,14 +281,10 @@ def normalize(reply: Reply, answer: Answer, errors: list[Error], made: InvoiceRe
         issue_date=day(made.invoiceDate),
         totals=Totals(amount_due=amount),
     )
-    warnings = [UpstreamWarning(str(error.errorCode or ""), _words(error)) for error in errors]
-    warnings += [
-        UpstreamWarning(
-            str(each.warningCode or ""),
-            text_of(each.warningMessage or each.warningTitle or each.warningDescription),
-        )
-        for each in answer.warnings or []
-    ]
+    warnings = [UpstreamWarning(str(error.errorCode or ""), _reason(error)) for error in errors]
+    for each in answer.warnings or []:
+        words = _words(each.warningTitle, each.warningMessage, each.warningDescription)
+        warnings.append(UpstreamWarning(str(each.warningCode or ""), words))
     ids = {"id": own} if made.guid and own else {}
     return Created(stated, reply.status, str(reply.status), ids=ids, warnings=tuple(warnings))
 

@@ -257,7 +257,7 @@ def translate(draft: Draft) -> Translation:
         currency=invoice.currency,
         exchangeRate=_kept(draft, "/exchange_rate", invoice.exchange_rate or Decimal(1)),
         purchaseOrderNumber=_text(draft, "/references/purchase_order", invoice.references.purchase_order),
-        terms=invoice.payment_terms.note or settings.terms,
+        terms=_text(draft, "/payment_terms/note", invoice.payment_terms.note) or settings.terms,
         description=_text(draft, "/note", invoice.note),
         invoiceLines=list(lines),
     )
@@ -308,7 +308,7 @@ def _line(draft: Draft, index: int) -> tuple[LineRequest, tuple[Decimal, ...]]:
     """The line, and the rates of its taxes."""
     line, pointer = draft.invoice.lines[index], f"/lines/{index}"
     discount = _percent(draft, index)
-    quantity, unit_price = (line.quantity, line.unit_price) if discount is not None else price(draft, index, 2)
+    quantity, unit_price = (line.quantity, line.unit_price) if discount is not None else _price(draft, index)
     _kept(draft, f"{pointer}/quantity", quantity)
     _kept(draft, f"{pointer}/unit_price", unit_price)
     found = [(entry, tax.rate) for position, tax in enumerate(line.taxes)
@@ -319,7 +319,10 @@ def _line(draft: Draft, index: int) -> tuple[LineRequest, tuple[Decimal, ...]]:
     if line.description is not None and line.item.name is not None:
         draft.lose(f"{pointer}/item/name", "dropped", None, "description holds the line's description")
     item = draft.find_number("items", f"{pointer}/item/id", line.item.id, line.item.identifiers)
-    text = _text(draft, f"{pointer}/description", line.description or line.item.name)
+    if line.description is not None or line.item.name is None:
+        text = _text(draft, f"{pointer}/description", line.description)
+    else:
+        text = _text(draft, f"{pointer}/item/name", line.item.name)
     request = LineRequest(item, quantity, unit_price, discount, text, ids[0], ids[1])
     return request, tuple(rate for _, rate in found)
 
@@ -335,6 +338,15 @@ def _percent(draft: Draft, index: int) -> Decimal | None:
     sayable = fits(line.quantity, 2) and fits(line.unit_price, 2) and fits(percent, 2) and ZERO <= percent <= HUNDRED
     same = sayable and _discounted(line.quantity, line.unit_price, percent) == draft.totals.lines[index]
     return percent if same else None
+
+
+def _price(draft: Draft, index: int) -> tuple[Decimal, Decimal]:
+    """Quantity and price of a line without a discount on the wire: its own are folded."""
+    for position, each in enumerate(draft.invoice.lines[index].discounts):
+        if each.percent is not None:
+            pointer = f"/lines/{index}/discounts/{position}/percent"
+            draft.lose(pointer, "folded", "invoiceLines[].price", "is a part of invoiceLines[].price")
+    return price(draft, index, 2)
 
 
 def _discounted(quantity: Decimal, unit_price: Decimal, percent: Decimal) -> Decimal:
@@ -401,15 +413,18 @@ def lookup(translation: Translation) -> Search:
 
 
 def _compared(found: InvoiceRead, http_status: int, translation: Translation) -> Created | Rejected | Unknown:
-    """Ours if customer and currency agree, and only whole if the money and all lines do."""
+    """Ours if customer and currency agree, and only whole if the number, the money and all lines do."""
     reference = translation.reference
-    contact = str(found.contact.id) if found.contact else None
+    contact = found.contact.id if found.contact else None
     currency = found.currency.abbreviation if found.currency else None
-    if (contact, currency) != (reference["contact"], reference["currency"]):
+    if contact is None or currency is None:
+        return Unknown("lookup-unreadable", f"invoice {found.id} has no customer or no currency", http_status)
+    if (str(contact), currency) != (reference["contact"], reference["currency"]):
         return Rejected(http_status, "taken", f"the number {reference['number']} belongs to invoice {found.id}")
     lines = None if found.invoiceLines is None else str(len(found.invoiceLines))
-    if figure(found.cost) != Decimal(reference["cost"]) or lines != reference["lines"]:
-        detail = f"invoice {found.id} has the number and the customer, but not the lines and the cost that were sent"
+    sent = (reference["number"], Decimal(reference["cost"]), reference["lines"])
+    if (found.number, figure(found.cost), lines) != sent:
+        detail = f"invoice {found.id} has the customer, but not the number, the cost and the lines that were sent"
         return Unknown("half-written", detail, http_status)
     return normalize(found, http_status, translation)
 
@@ -448,11 +463,12 @@ DIALECT = Dialect(
         "/lines/*/quantity": carried("invoiceLines[].quantity", "folded"),
         "/lines/*/unit_price": carried("invoiceLines[].price", "folded"),
         "/lines/*/discounts/*/amount": carried("invoiceLines[].discount", "folded"),
-        "/lines/*/discounts/*/percent": carried("invoiceLines[].discount"),
+        "/lines/*/discounts/*/percent": carried("invoiceLines[].discount", "folded"),
         "/lines/*/charges/*/amount": folded("invoiceLines[].price", noted=True),
         "/lines/*/charges/*/percent": folded("invoiceLines[].price"),
         "/lines/*/taxes": carried("invoiceLines[].invoiceTax1ID"),
         "/lines/*/taxes/*/category": carried("invoiceLines[].invoiceTax1ID", "dropped"),
+        "/lines/*/taxes/*/identifiers": dropped(),
         "/discounts": refused("the API has no discount of the document"),
         "/charges": refused("the API has no charge of the document"),
         "/totals": refused("the API cannot say it, unless it is zero"),

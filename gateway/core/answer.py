@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
 from msgspec import Struct
@@ -89,6 +90,8 @@ def upstream_answer(name: str, dialect: str, outcome: Outcome) -> UpstreamAnswer
             return UpstreamAnswer(name, dialect, status, None, detail)
         case Unknown(http_status=status, code=code, detail=detail):
             return UpstreamAnswer(name, dialect, status, code, detail)
+        case _:
+            assert_never(outcome)
 
 
 def outcome_faults(outcome: Outcome) -> tuple[Fault, ...]:

@@ -23,6 +23,7 @@ DURATION = r"^P(?=[0-9])(?:[0-9]{1,3}Y)?(?:[0-9]{1,3}M)?(?:[0-9]{1,3}W)?(?:[0-9]
 WAIT = r"^[0-9]{1,6}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)$(?!\n)"
 SIZE = r"^[0-9]{1,9}(?:B|KiB|MiB|GiB)$(?!\n)"
 SHA256 = r"^[0-9a-fA-F]{64}$(?!\n)"
+PATH = r"^/[A-Za-z0-9/._-]*$(?!\n)"
 FORMS = {
     SHA256: "64 hexadecimal digits",
     EXTERNAL_ID: "an id of up to 128 letters, digits and . _ : / - that begins with a letter or digit",
@@ -31,14 +32,17 @@ FORMS = {
     DURATION: "an ISO 8601 duration of days or more such as P1M",
     WAIT: "a time such as 15s, 500ms, 5m, 24h or 30d",
     SIZE: "a size such as 1MiB or 64KiB",
+    PATH: "a path such as /oauth/token",
 }
 """What each grammar wants, in words."""
+SAMPLES = {SHA256: "0" * 64, WAIT: "1s", PATH: "/"}
+"""Something harmless in each grammar that stands for a required value."""
 ICD = re.compile(r"[0-9]{4}\Z")
 
 # Cc without newline and tab, and halves of surrogate pairs, which are no characters at all.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-# Where a control character could hide in the bytes of a JSON text: an escape, DEL, or a C1 control in UTF-8.
-SUSPICIOUS = re.compile(rb"\\[ubfr]|\x7f|\xc2[\x80-\x9f]")
+# Where a control character could hide in the bytes of a JSON text: an escape of one, DEL, or a C1 control in UTF-8.
+SUSPICIOUS = re.compile(rb"\\[bfr]|\\u(?:00(?:[01]|7[fF]|[89])|[dD][89a-fA-F])|\x7f|\xc2[\x80-\x9f]")
 
 
 def may_hold_control(body: bytes) -> bool:

@@ -60,7 +60,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
 class OAuth(Struct, frozen=True, forbid_unknown_fields=True):
     """OAuth 2 client credentials, with a JSON token request."""
 
-    token_path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/._-]*$(?!\n)")]
+    token_path: Annotated[str, Meta(pattern=codes.PATH)]
     client_id: Secret
     client_secret: Secret
     redirect_uri: str | None = None

@@ -65,13 +65,7 @@ def _listener_faults(config: Config) -> Iterator[Fault]:
 
 
 def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
-    url = urlsplit(upstream.base_url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
-        yield Fault(
-            f"{place}/base_url", "pattern", f"{quoted(upstream.base_url)} is not https://host or https://host/prefix"
-        )
-    elif url.scheme == "http" and not is_loopback(url.hostname) and not upstream.insecure_http:
-        yield Fault(f"{place}/base_url", "insecure", "is http; use https, or say insecure_http = true")
+    yield from _url_faults(f"{place}/base_url", upstream)
     kinds = [name for name in upstream.auth.__struct_fields__ if getattr(upstream.auth, name) is not None]
     if len(kinds) > 1:
         yield Fault(f"{place}/auth", "contradiction", f"one of {', '.join(kinds)}, not several")
@@ -93,10 +87,23 @@ def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str
             yield Fault(f"{place}/crosswalk", "missing", f"{dialect.name} needs the crosswalk {kind}")
 
 
+def _url_faults(place: str, upstream: UpstreamConfig) -> Iterator[Fault]:
+    try:
+        url = urlsplit(upstream.base_url)
+        fit = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        rest = url.query or url.fragment or "@" in url.netloc
+    except ValueError:  # brackets without an address, a port that is none
+        fit, rest = False, ""
+    if not fit or rest:
+        yield Fault(place, "pattern", f"{quoted(upstream.base_url)} is not https://host or https://host/prefix")
+    elif url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.insecure_http:
+        yield Fault(place, "insecure", "is http; use https, or say insecure_http = true")
+
+
 def _route_faults(place: str, route: Route, config: Config) -> Iterator[Fault]:
     if (route.to is None) is (not route.split):
         yield Fault(place, "contradiction", "needs to or split, and not both")
-    yield from _unknown_upstreams(f"{place}/to", [route.to] if route.to else [], config)
+    yield from _unknown_upstreams(f"{place}/to", [] if route.to is None else [route.to], config)
     yield from _unknown_upstreams(f"{place}/split", list(route.split), config)
     yield from _unknown_upstreams(f"{place}/fallback", route.fallback, config)
     currency = route.when.currency

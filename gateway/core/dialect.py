@@ -17,7 +17,7 @@ from gateway.core.errors import Fault, Untranslatable
 from gateway.core.exchange import UNAUTHORIZED, Conversation, Request, Search
 from gateway.core.invoice import Adjustment, Invoice, Tax
 from gateway.core.losses import Fate, expand, loss_finder
-from gateway.core.money import ZERO, decode_amount, exact, plain, trimmed
+from gateway.core.money import ZERO, decode_amount, exact, plain, rate_text
 from gateway.core.result import Disposition, Loss, Stated
 from gateway.core.schema import quoted
 from gateway.core.totals import Totals
@@ -129,8 +129,11 @@ class Draft:
 
     def line_extension(self, index: int) -> Any:  # noqa: ANN401 - the dialect's own struct
         """The dialect's extension of a line; None where the caller sent none."""
+        extensions = self.invoice.lines[index].extensions
+        if not extensions:
+            return None
         dialect = self.upstream.dialect
-        raw, decode = self.invoice.lines[index].extensions.get(dialect.name), dialect.extension_decoders[1]
+        raw, decode = extensions.get(dialect.name), dialect.extension_decoders[1]
         return None if raw is None or decode is None else decode(bytes(raw))
 
     def lose(self, pointer: str, disposition: Disposition, wire: str | None, detail: str) -> None:
@@ -143,8 +146,8 @@ class Draft:
 
     def find(self, kind: str, pointer: str, key: str, identifiers: Mapping[str, str] | None = None) -> Entry:
         """The upstream's id for the caller's `key`: the party's own identifier, else the crosswalk's entry."""
-        own = (identifiers or {}).get(self.upstream.dialect.name)
-        entry = Entry(own) if own is not None else self.upstream.crosswalk.find(kind, key)
+        own = identifiers.get(self.upstream.dialect.name) if identifiers else None
+        entry = self.upstream.crosswalk.find(kind, key) if own is None else Entry(own)
         if entry is None:
             table = f"[upstreams.{self.upstream.name}.crosswalk.{kind}]"
             self.refuse(pointer, "no-crosswalk-entry", f"{table} has no entry for {quoted(key)}")
@@ -170,7 +173,7 @@ class Draft:
 
     def find_tax(self, pointer: str, tax: Tax) -> Entry | None:
         """The upstream's tax of the same rate; None for a tax of rate 0 that the crosswalk does not have."""
-        key = tax.id or f"{tax.category}:{plain(trimmed(tax.rate))}"
+        key = tax.id or f"{tax.category}:{rate_text(tax.rate)}"
         known = self.upstream.dialect.name in tax.identifiers or self.upstream.crosswalk.find("taxes", key)
         if not known and not tax.rate:
             self.lose(f"{pointer}/category", "dropped", None, f"the crosswalk has no tax {key}, and it adds nothing")
@@ -214,4 +217,4 @@ class Draft:
             first, more = self.faults[0], len(self.faults) - 1
             detail = f"{self.upstream.name} cannot carry it: {first.pointer}: {first.detail}"
             raise Untranslatable(detail + (f", and {more} more" if more else ""), tuple(self.faults))
-        return Translation(request, claim, expected, tuple(self.losses), reference or {})
+        return Translation(request, claim, expected, tuple(dict.fromkeys(self.losses)), reference or {})

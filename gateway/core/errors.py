@@ -109,7 +109,7 @@ class TooLarge(Problem):
 class UnsupportedMediaType(Problem):
     """The body is of a type that is not understood.
 
-    Send `Content-Type: application/json` and no `Content-Encoding`.
+    Send `Content-Type: application/json` and no `Content-Encoding`; nothing of the body was read.
     """
 
     slug = "unsupported-media-type"
@@ -210,7 +210,8 @@ class OutcomeUnknown(Problem):
     slug = "outcome-unknown"
     status = 504
     outcome = "unknown"
-    retryable = True
+    # The contract says yes, because the gateway never sends twice. It cannot say so before it has a journal.
+    retryable = False
 
 
 class Internal(Problem):

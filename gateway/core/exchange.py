@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gateway.core.codes import CONTROL
+from gateway.core.money import Amount
 from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 
 
@@ -77,7 +79,7 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
         return float(min(int(text[:9]), 86_400))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
 
@@ -105,11 +107,13 @@ def advance(conversation: Generator[Request, Seen, Outcome | Absent], seen: Seen
     except StopIteration as end:
         ended: Outcome | Absent = end.value
         return ended
-    except Unreadable as error:
-        return Unknown("unreadable", str(error), getattr(seen, "status", None))
     except Exception as error:  # noqa: BLE001 - a mapping's mistake must not lose an invoice
         detail = f"the mapping gave up: {type(error).__name__}"
-        return NotSent("mapping", detail) if seen is None else Unknown("mapping", detail)
+        if seen is None:
+            return NotSent("mapping", detail)
+        if isinstance(error, Unreadable):
+            return Unknown("unreadable", str(error), getattr(seen, "status", None))
+        return Unknown("mapping", detail)
 
 
 def settled(found: Outcome | Absent, refusal: Rejected) -> Outcome:
@@ -150,20 +154,28 @@ def decoder(kind: type[T]) -> Callable[[Reply], T]:
 # Wider than the canonical grammar, since upstreams write doubles, but no wider than what compares in no time.
 _FIGURE = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9])?")
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 
 def figure(raw: Raw) -> Decimal | None:
     """A number in an answer, written as a JSON number or as a string; None where it is absent or none.
 
-    Read from its text, so that no float comes between.
+    Read from its text, so that no float comes between; an `Amount`, so that it is passed on without an exponent.
     """
-    text = bytes(raw).decode("utf-8", "replace").strip().strip('"')
-    return Decimal(text) if _FIGURE.fullmatch(text) else None
+    text = bytes(raw)
+    return _figure(text) if len(text) <= 48 else None
+
+
+@lru_cache(maxsize=4096)
+def _figure(raw: bytes) -> Decimal | None:
+    text = raw.decode("utf-8", "replace").strip().strip('"')
+    return Amount(text) if _FIGURE.fullmatch(text) else None
 
 
 def day(text: str | None) -> str | None:
     """The calendar date that a date or time of an answer begins with, as it stands; None where it has none."""
-    date = (text or "")[:10]
-    return date if len(date) == 10 and date[4] == date[7] == "-" and date.replace("-", "").isdigit() else None
+    found = _DAY.match(text or "")
+    return found.group() if found else None
 
 
 def segment(text: str) -> str:

@@ -1,10 +1,11 @@
 """What becomes of each canonical field in a dialect: declared as data, and from that the losses of an invoice.
 
-`LEAVES` lists every field that a caller can set, with `*` for an index or a key. A dialect says of each what becomes of
-it; a field that does not arrive as it was sent is a loss, named by its pointer.
+`LEAVES` lists every field that a caller can set and that can be lost, with `*` for an index or a key. A dialect says of
+each what becomes of it; a field that does not arrive as it was sent is a loss, named by its pointer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Literal
 
 from msgspec import Struct, inspect
@@ -107,8 +108,11 @@ def _leaves(node: inspect.Type, pattern: str) -> Iterator[str]:
             yield pattern
 
 
-LEAVES = tuple(leaf for leaf in _leaves(inspect.type_info(Invoice), "") if not leaf.startswith(_EXEMPT))
-"""Every canonical field that can be lost, as a pattern with `*` for indices and keys."""
+FIELDS = tuple(_leaves(inspect.type_info(Invoice), ""))
+"""Every field that a caller can set, as a pattern with `*` for indices and keys."""
+
+LEAVES = tuple(leaf for leaf in FIELDS if not leaf.startswith(_EXEMPT))
+"""Those of them that can be lost."""
 
 
 def expand(fields: Mapping[str, Fate]) -> dict[str, Fate]:
@@ -140,74 +144,76 @@ def loss_finder(fates: Mapping[str, Fate]) -> Callable[[Invoice], list[Loss]]:
             for token in path:
                 node = node.setdefault(token, {})
             node[name] = fate
-    root = _branch(tree, "")
+    root = _Branch(tree, "")
 
     def find(invoice: Invoice) -> list[Loss]:
         found: list[Loss] = []
-        _collect(invoice, root, found)
+        root.collect(invoice, found)
         return found
 
     return find
 
 
 Tree = dict[str, "Fate | Tree"]
-Branch = tuple[tuple[str, "Loss | Branch | _Items | _Keys"], ...]
+
+
+class _Branch:
+    """The fates below a struct, ready to be asked. Losses are constants, so each is made once."""
+
+    __slots__ = ("leaves", "lists", "maps", "structs")
+
+    def __init__(self, tree: Tree, pointer: str) -> None:
+        self.leaves: list[tuple[str, Loss]] = []
+        self.structs: list[tuple[str, _Branch]] = []
+        self.lists: list[tuple[str, _Items]] = []
+        self.maps: list[tuple[str, Fate, str]] = []
+        for name, child in tree.items():
+            place = f"{pointer}/{name}"
+            if isinstance(child, Fate):
+                self.leaves.append((name, loss(place, child)))
+            elif (each := child.get("*")) is None:
+                self.structs.append((name, _Branch(child, place)))
+            elif isinstance(each, Fate):
+                self.maps.append((name, each, place))
+            else:
+                self.lists.append((name, _Items(each, place)))
+
+    def collect(self, value: object, found: list[Loss]) -> None:
+        """Add the losses of `value`; what is absent, empty, false or zero cannot be lost."""
+        for name, constant in self.leaves:
+            if getattr(value, name):
+                found.append(constant)
+        for name, branch in self.structs:
+            if (part := getattr(value, name)) is not None:
+                branch.collect(part, found)
+        for name, items in self.lists:
+            if part := getattr(value, name):
+                for item, branch in zip(part, items.branches(len(part)), strict=False):
+                    branch.collect(item, found)
+        for name, fate, pointer in self.maps:
+            if part := getattr(value, name):
+                # Identifiers under a dialect's name are meant for that dialect; only those of a scheme are lost.
+                keys = (key for key in part if name != "identifiers" or ICD.match(key))
+                found.extend(loss(f"{pointer}/{escape(key)}", fate) for key in keys)
 
 
 class _Items:
-    """The branch of each item of a list. Losses are constants, so those of an index are made once."""
+    """The branch of each item of a list, made as lists get longer."""
+
+    __slots__ = ("_known", "_pointer", "_tree")
 
     def __init__(self, tree: Tree, pointer: str) -> None:
-        self.tree = tree
-        self.pointer = pointer
-        self.known: list[Branch] = []
+        self._tree = tree
+        self._pointer = pointer
+        self._known: list[_Branch] = []
 
-    def at(self, index: int) -> Branch:
-        if index >= 1000:
-            return _branch(self.tree, f"{self.pointer}/{index}")
-        while len(self.known) <= index:
-            self.known.append(_branch(self.tree, f"{self.pointer}/{len(self.known)}"))
-        return self.known[index]
-
-
-class _Keys(Struct, frozen=True):
-    """The fate of each entry of a map."""
-
-    fate: Fate
-    pointer: str
-    schemes: bool
-
-
-def _branch(tree: Tree, pointer: str) -> Branch:
-    return tuple((name, _child(child, name, f"{pointer}/{name}")) for name, child in tree.items())
-
-
-def _child(child: "Fate | Tree", name: str, pointer: str) -> "Loss | Branch | _Items | _Keys":
-    if isinstance(child, Fate):
-        return loss(pointer, child)
-    if (each := child.get("*")) is None:
-        return _branch(child, pointer)
-    if isinstance(each, Fate):
-        return _Keys(each, pointer, name == "identifiers")
-    return _Items(each, pointer)
-
-
-def _collect(value: object, branch: Branch, found: list[Loss]) -> None:
-    for name, child in branch:
-        part = getattr(value, name)
-        if not part:  # absent, empty, false or zero: nothing that could be lost
-            continue
-        if isinstance(child, Loss):
-            found.append(child)
-        elif isinstance(child, _Items):
-            for index, item in enumerate(part):
-                _collect(item, child.at(index), found)
-        elif isinstance(child, _Keys):
-            # Identifiers under a dialect's name are meant for that dialect; only those of a standard scheme are lost.
-            keys = (key for key in part if not child.schemes or ICD.match(key))
-            found.extend(loss(f"{child.pointer}/{escape(key)}", child.fate) for key in keys)
-        elif isinstance(child, tuple):
-            _collect(part, child, found)
+    def branches(self, count: int) -> Iterable[_Branch]:
+        """At least `count` branches; beyond a thousand, which only hostile lists have, they are not kept."""
+        while len(self._known) < min(count, 1000):
+            self._known.append(_Branch(self._tree, f"{self._pointer}/{len(self._known)}"))
+        if count <= 1000:
+            return self._known
+        return chain(self._known, (_Branch(self._tree, f"{self._pointer}/{index}") for index in range(1000, count)))
 
 
 def loss(pointer: str, fate: Fate) -> Loss:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 GRAMMAR = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?")
 NEGATIVE_ZERO = re.compile(r"-0(?:\.0+)?")
@@ -42,9 +42,21 @@ _QUANTA = tuple(Decimal(1).scaleb(-digits) for digits in range(7))
 
 
 class Amount(Decimal):
-    """A decimal that was written in the canonical grammar: finite, at most 15 digits before and 6 after the point."""
+    """A decimal that came from outside: what a caller sends is in the canonical grammar, an upstream's may be wider.
 
-    __slots__ = ()
+    It has a type of its own so that msgspec asks `decode_amount` and `encode_amount` about it.
+    """
+
+    __slots__ = ("places",)
+
+    places: int
+    """Significant decimal places: trailing zeros do not count."""
+
+    def __new__(cls, text: str) -> Self:
+        """The amount that `text` says."""
+        made = super().__new__(cls, text)
+        made.places = max(0, -int(made.normalize(EXACT).as_tuple().exponent))
+        return made
 
 
 def is_decimal_text(text: str) -> bool:
@@ -99,6 +111,8 @@ def rounded_even(value: Decimal, digits: int) -> Decimal:
 
 def fits(value: Decimal, digits: int) -> bool:
     """Whether `value` has no more than `digits` significant decimal places (trailing zeros do not count)."""
+    if isinstance(value, Amount):
+        return value.places <= digits
     return not EXACT.remainder(value, _QUANTA[digits])
 
 
@@ -110,6 +124,12 @@ def total(values: Iterable[Decimal]) -> Decimal:
 def plain(value: Decimal) -> str:
     """Fixed-point text, never an exponent."""
     return format(value, "f")
+
+
+@lru_cache(maxsize=256)
+def rate_text(rate: Decimal) -> str:
+    """A rate without trailing zeros, as crosswalk tables name it."""
+    return plain(trimmed(rate))
 
 
 def trimmed(value: Decimal) -> Decimal:

@@ -9,9 +9,9 @@ from gateway.core.codes import COUNTRIES
 from gateway.core.config import Route, When, Words
 from gateway.core.errors import Fault, NoRoute
 from gateway.core.invoice import Invoice
-from gateway.core.losses import LEAVES
+from gateway.core.losses import FIELDS
 from gateway.core.money import DIGITS, plain
-from gateway.core.schema import nearest, quoted
+from gateway.core.schema import escape, nearest, quoted
 from gateway.core.totals import Totals
 
 
@@ -112,8 +112,8 @@ def _target(rule: Rule, external_id: str) -> str:
     raise AssertionError("the weights add up")
 
 
-def _list(words: Words) -> list[str]:
-    return [words] if isinstance(words, str) else list(words)
+def _list(words: Words | None) -> list[str]:
+    return [words] if isinstance(words, str) else list(words or ())
 
 
 def _conditions(when: When) -> Iterator[Condition]:
@@ -130,9 +130,9 @@ def _conditions(when: When) -> Iterator[Condition]:
     for name, words in when.labels.items():
         yield _label(name, _list(words))
     yield from _ranges(when)
-    for path in _list(when.has or []):
+    for path in _list(when.has):
         yield _present(path, wanted=True)
-    for path in _list(when.lacks or []):
+    for path in _list(when.lacks):
         yield _present(path, wanted=False)
 
 
@@ -146,7 +146,7 @@ def _supplier(facts: Facts) -> str | None:
 
 
 def _label(name: str, words: list[str]) -> Condition:
-    return _one_of(f"/labels/{name}", f"label {name}", words, lambda facts: facts.invoice.labels.get(name))
+    return _one_of(f"/labels/{escape(name)}", f"label {name}", words, lambda facts: facts.invoice.labels.get(name))
 
 
 def _one_of(pointer: str, name: str, words: list[str], pick: Callable[[Facts], str | None]) -> Condition:
@@ -187,11 +187,12 @@ def _span(least: object, limit: object) -> str:
 
 PATHS = frozenset(
     ".".join(tokens[:length])
-    for leaf in (*LEAVES, "/labels/*", "/extensions/*")
+    for leaf in FIELDS
     for tokens in ([name for name in leaf[1:].split("/") if name != "*"],)
     for length in range(1, len(tokens) + 1)
 )
-"""What `has` and `lacks` can ask for."""
+"""What `has` and `lacks` can ask for, beside single keys of these maps."""
+_KEYED = ("labels.", "metadata.")
 
 
 def present(value: object, path: list[str]) -> bool:
@@ -203,28 +204,30 @@ def present(value: object, path: list[str]) -> bool:
     if isinstance(value, tuple):
         return any(present(item, path) for item in value)
     if isinstance(value, dict):
-        return path[0] in value
+        return ".".join(path) in value  # a key may hold points of its own
     return value is not None and present(getattr(value, path[0]), path[1:])
 
 
 def _present(path: str, *, wanted: bool) -> Condition:
     tokens = path.split(".")
     words = f"{path} is absent" if wanted else f"{path} is there"
-    return Condition(
-        "/" + path.replace(".", "/"), lambda facts: present(facts.invoice, tokens) is wanted, lambda _: words
-    )
+    pointer = "/" + path.replace(".", "/")
+    if path.startswith(_KEYED):
+        name, _, key = path.partition(".")
+        pointer = f"/{name}/{escape(key)}"
+    return Condition(pointer, lambda facts: present(facts.invoice, tokens) is wanted, lambda _: words)
 
 
 def route_faults(routes: Iterable[Route]) -> Iterator[Fault]:
     """Conditions that can never be meant: unknown codes and paths."""
     for index, route in enumerate(routes):
         for name, known in (("currency", DIGITS), ("country", COUNTRIES)):
-            for word in _list(getattr(route.when, name) or []):
+            for word in _list(getattr(route.when, name)):
                 if word not in known:
                     detail = f"{quoted(word)} is no {name}{nearest(word, known)}"
                     yield Fault(f"/routes/{index}/when/{name}", "unknown-code", detail)
         for name in ("has", "lacks"):
-            for path in _list(getattr(route.when, name) or []):
-                if path not in PATHS and not path.startswith(("labels.", "metadata.")):
+            for path in _list(getattr(route.when, name)):
+                if path not in PATHS and not path.startswith(_KEYED):
                     detail = f"{quoted(path)} is no field of an invoice{nearest(path, PATHS)}"
                     yield Fault(f"/routes/{index}/when/{name}", "unknown-path", detail)

@@ -5,17 +5,19 @@ through `msgspec.inspect`, so that there is one schema. Used for invoices, exten
 """
 
 import json
+import operator
 import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import msgspec
 from msgspec import Raw, inspect
 
-from gateway.core.codes import CONTROL, FORMS
+from gateway.core.codes import CONTROL, FORMS, SAMPLES
 from gateway.core.errors import Fault
 from gateway.core.money import is_decimal_text
 
@@ -66,8 +68,8 @@ def _write_number(value: object) -> Raw:
 
 
 def escape(token: str) -> str:
-    """A reference token of a pointer (RFC 6901 section 3)."""
-    return token.replace("~", "~0").replace("/", "~1")
+    """A reference token of a pointer (RFC 6901 section 3); half a surrogate pair, which no UTF-8 can say, is a `?`."""
+    return token.replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -91,19 +93,22 @@ def quoted(value: str) -> str:
 
 
 def faults(value: object, kind: object, pointer: str = "") -> list[Fault]:
-    """Every fault of `value` against the type `kind`, at most `MOST_FAULTS` and a last one that counts the others."""
+    """Every fault of `value` against the type `kind`."""
     return examine(value, kind, pointer)[0]
+
+
+def capped(found: list[Fault]) -> list[Fault]:
+    """At most `MOST_FAULTS` of the faults, and a last one that counts the others."""
+    if len(found) <= MOST_FAULTS:
+        return found
+    return [*found[:MOST_FAULTS], Fault("", "more", f"{len(found) - MOST_FAULTS} more faults")]
 
 
 def examine(value: object, kind: object, pointer: str = "") -> tuple[list[Fault], object]:
     """The faults, and `value` repaired: what is wrong left out or replaced, so that other checks can go on."""
     examination = _Examination()
     repaired = examination.node(value, _node(kind), pointer)
-    found = examination.faults
-    if len(found) > MOST_FAULTS:
-        more = len(found) - MOST_FAULTS
-        found = [*found[:MOST_FAULTS], Fault(pointer, "more", f"{more} more faults")]
-    return found, repaired
+    return examination.faults, repaired
 
 
 @lru_cache
@@ -146,19 +151,14 @@ class _Examination:
                 return self.items(value, node, pointer)
             case inspect.StrType() if isinstance(value, str):
                 return self.text(value, node, pointer)
-            case inspect.CustomType() if isinstance(value, str):
-                if is_decimal_text(value):
-                    return value
-                raise self.wrong(pointer, "decimal", f'{quoted(value)} is not a decimal such as "12.50"')
-            case inspect.CustomType() if isinstance(value, (Number, int, float)):
-                text = value.text[:24] if isinstance(value, Number) else str(value)
-                raise self.wrong(pointer, "decimal", f'write amounts as strings: "{text}", not {text}')
+            case inspect.CustomType() if isinstance(value, (str, Number, int, float)) and not isinstance(value, bool):
+                return self.decimal(value, pointer)
             case inspect.BoolType() if isinstance(value, bool):
                 return value
             case inspect.IntType() if _is_int(value):
                 return self.integer(value, node, pointer)
             case inspect.FloatType() if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return value
+                return self.real(value, node, pointer)
             case inspect.LiteralType() if isinstance(value, str):
                 if value in node.values:
                     return value
@@ -169,7 +169,7 @@ class _Examination:
             case inspect.NoneType() if value is None:
                 return None
             case inspect.RawType():
-                return Raw(write_json(value))
+                return self.raw(value, pointer)
             case inspect.AnyType():
                 return value
         raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {_what(value)}")
@@ -180,7 +180,8 @@ class _Examination:
         for name in value:
             if name not in fields:
                 place = f"{pointer}/{escape(name)}"
-                self.wrong(place, "unknown-field", f"{quoted(name)} is not known here{nearest(name, fields)}")
+                hint = nearest(name, fields) if len(self.faults) < MOST_FAULTS else ""  # it takes its time
+                self.wrong(place, "unknown-field", f"{quoted(name)} is not known here{hint}")
         for name, field in fields.items():
             place = f"{pointer}/{name}"
             if name in value:
@@ -198,15 +199,18 @@ class _Examination:
     def mapping(self, value: dict[str, object], node: inspect.DictType, pointer: str) -> object:
         if node.max_length is not None and len(value) > node.max_length:
             raise self.wrong(pointer, "length", f"at most {node.max_length} entries, not {len(value)}")
+        least = node.min_length or 0
+        if len(value) < least:
+            raise self.wrong(pointer, "length", f"at least {least} entry is required")
         repaired = {}
         for name, item in value.items():
             place = f"{pointer}/{escape(name)}"
             try:
                 self.value(name, node.key_type, place)
-                repaired[name] = self.value(item, node.value_type, place)
             except _Wrong:
                 continue
-        return repaired
+            repaired[name] = self.node(item, node.value_type, place)
+        return repaired if len(repaired) >= least else placeholder(node)
 
     def items(self, value: list[object], node: inspect.ListType | inspect.VarTupleType, pointer: str) -> object:
         if node.max_length is not None and len(value) > node.max_length:
@@ -228,6 +232,36 @@ class _Examination:
             code = f"U+{ord(control.group()):04X}"
             raise self.wrong(pointer, "control-character", f"holds the control character {code}")
         return value
+
+    def decimal(self, value: str | Number | float, pointer: str) -> str:
+        if not isinstance(value, str):
+            text = value.text[:24] if isinstance(value, Number) else str(value)
+            raise self.wrong(pointer, "decimal", f'write amounts as strings: "{text}", not {text}')
+        if not is_decimal_text(value):
+            raise self.wrong(pointer, "decimal", f'{quoted(value)} is not a decimal such as "12.50"')
+        return value
+
+    def real(self, value: float, node: inspect.FloatType, pointer: str) -> float:
+        limits = [
+            (word, limit, holds)
+            for word, limit, holds in (
+                (" above", node.gt, operator.gt),
+                (" from", node.ge, operator.ge),
+                (" below", node.lt, operator.lt),
+                (" to", node.le, operator.le),
+            )
+            if limit is not None
+        ]
+        if not isfinite(value) or not all(holds(value, limit) for _, limit, holds in limits):
+            span = "".join(f"{word} {limit:g}" for word, limit, _ in limits)
+            raise self.wrong(pointer, "range", f"must be a number{span}")
+        return value
+
+    def raw(self, value: object, pointer: str) -> Raw:
+        try:
+            return Raw(write_json(value))
+        except UnicodeEncodeError:
+            raise self.wrong(pointer, "control-character", "holds half a surrogate pair") from None
 
     def integer(self, value: object, node: inspect.IntType, pointer: str) -> int:
         number = int(value.text) if isinstance(value, Number) else int(str(value))
@@ -321,7 +355,7 @@ def _what(value: object) -> str:  # noqa: PLR0911 - a table
             return f"a {type(value).__name__}"
 
 
-def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, PLR0911 - a table; of whatever type is asked for
+def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, C901, PLR0911, PLR0912 - a table; of whatever type is asked for
     """A harmless value of the type, to go on with after a fault."""
     match _bare(node):
         case inspect.StructType(fields=fields):
@@ -330,8 +364,12 @@ def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, PLR0911 - a table; 
             inspect.ListType(item_type=item, min_length=least) | inspect.VarTupleType(item_type=item, min_length=least)
         ):
             return [placeholder(item)] * (least or 0)
-        case inspect.DictType():
-            return {}
+        case inspect.DictType(key_type=key, value_type=item, min_length=least):
+            return {placeholder(key): placeholder(item)} if least else {}
+        case inspect.UnionType(types=types):
+            return None if any(isinstance(one, inspect.NoneType) for one in types) else placeholder(types[0])
+        case inspect.StrType(pattern=form) if form in SAMPLES:
+            return SAMPLES[form]
         case inspect.StrType(min_length=least):
             return "x" * (least or 1)
         case inspect.LiteralType(values=values):
@@ -342,8 +380,10 @@ def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, PLR0911 - a table; 
             return "0001-01-01"
         case inspect.BoolType():
             return False
-        case inspect.IntType():
-            return 0
+        case inspect.IntType(ge=least):
+            return least or 0
+        case inspect.FloatType():
+            return 1.0
         case inspect.RawType():
             return Raw(b"{}")
         case _:

@@ -83,11 +83,11 @@ def compute(invoice: Invoice) -> Totals:
     """The totals; to be called within `money.exact()`."""
     digits = invoice.digits
     amounts = [rounded(line_amount(line), digits) for line in invoice.lines]
-    entries = [(_rates(line.taxes), amount) for line, amount in zip(invoice.lines, amounts, strict=True)]
-    entries += [(_rates(discount.taxes), -discount.amount) for discount in invoice.discounts]
-    entries += [(_rates(charge.taxes), charge.amount) for charge in invoice.charges]
+    entries = [(line.taxes, amount) for line, amount in zip(invoice.lines, amounts, strict=True)]
+    entries += [(discount.taxes, -discount.amount) for discount in invoice.discounts]
+    entries += [(charge.taxes, charge.amount) for charge in invoice.charges]
     if invoice.prices_include_tax:
-        nets, taxed = _without_tax(entries, digits)
+        nets, taxed = _without_tax([(_rates(taxes), amount) for taxes, amount in entries], len(amounts), digits)
     else:
         nets, taxed = [amount for _, amount in entries], _with_tax(entries, digits)
     first, second = len(amounts), len(amounts) + len(invoice.discounts)
@@ -116,20 +116,20 @@ def _rates(taxes: tuple[Tax, ...]) -> Rates:
     return tuple((tax.category, tax.rate) for tax in taxes)
 
 
-def _with_tax(entries: Iterable[tuple[Rates, Decimal]], digits: int) -> list[TaxGroup]:
+def _with_tax(entries: Iterable[tuple[tuple[Tax, ...], Decimal]], digits: int) -> list[TaxGroup]:
     """Tax on net amounts (BR-CO-17): per group, so that cents of single lines do not add up."""
     taxable: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
-    for rates, amount in entries:
-        for rate in rates:
-            taxable[rate] += amount
+    for taxes, amount in entries:
+        for tax in taxes:
+            taxable[tax.category, tax.rate] += amount
     return [
         TaxGroup(category, rate, base, rounded(base * rate / HUNDRED, digits))
         for (category, rate), base in taxable.items()
     ]
 
 
-def _without_tax(entries: list[tuple[Rates, Decimal]], digits: int) -> tuple[list[Decimal], list[TaxGroup]]:
-    """Net amounts and tax out of gross amounts, per set of rates; a remainder of cents goes to the largest entry."""
+def _without_tax(entries: list[tuple[Rates, Decimal]], lines: int, digits: int) -> tuple[list[Decimal], list[TaxGroup]]:
+    """Net amounts and tax out of gross amounts, per set of rates; a remainder of cents goes to the largest line."""
     nets = [amount for _, amount in entries]
     bases: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
     taxes: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
@@ -141,7 +141,7 @@ def _without_tax(entries: list[tuple[Rates, Decimal]], digits: int) -> tuple[lis
         net = gross - total(parts)
         for index in members:
             nets[index] = rounded(entries[index][1] * HUNDRED / divisor, digits)
-        largest = max(members, key=lambda index: (abs(entries[index][1]), -index))
+        largest = max(members, key=lambda index: (index < lines, abs(entries[index][1]), -index))
         nets[largest] += net - total(nets[index] for index in members)
         for rate, part in zip(rates, parts, strict=True):
             bases[rate] += net
@@ -152,7 +152,7 @@ def _without_tax(entries: list[tuple[Rates, Decimal]], digits: int) -> tuple[lis
 
 def _faults(invoice: Invoice, totals: Totals) -> Iterator[Fault]:
     for index, (line, net) in enumerate(zip(invoice.lines, totals.lines, strict=True)):
-        if abs(net) >= LIMIT:
+        if not -LIMIT < net < LIMIT:
             yield Fault(f"/lines/{index}", "too-large", f"the net amount {plain(net)} has more than 15 digits")
         if line.net_amount is not None and line.net_amount != net:
             yield _mismatch(f"/lines/{index}/net_amount", net, line.net_amount)

@@ -48,13 +48,14 @@ def price(draft: Draft, index: int, places: int, whole: bool = False, fine: bool
 def _note_folded(draft: Draft, index: int, *names: str) -> None:
     line, net = draft.invoice.lines[index], draft.totals.lines[index]
     into = "price" if names == ("unit_price",) else f"1 x {plain(net)}"
+    wire = draft.upstream.dialect.fates["/lines/*/unit_price"].wire
     for name in names:
-        draft.lose(f"/lines/{index}/{name}", "folded", None, f"folded into {into}")
+        draft.lose(f"/lines/{index}/{name}", "folded", wire, f"folded into {into}")
     for kind, adjustments in (("discounts", line.discounts), ("charges", line.charges)):
         for position in range(len(adjustments)):
-            draft.lose(f"/lines/{index}/{kind}/{position}/amount", "folded", None, f"folded into {into}")
+            draft.lose(f"/lines/{index}/{kind}/{position}/amount", "folded", wire, f"folded into {into}")
     if draft.invoice.prices_include_tax:
-        draft.lose("/prices_include_tax", "folded", None, "prices are sent without tax")
+        draft.lose("/prices_include_tax", "folded", wire, "prices are sent without tax")
 
 
 def _refuse_inexact(draft: Draft, index: int, places: int) -> None:
@@ -63,3 +64,5 @@ def _refuse_inexact(draft: Draft, index: int, places: int) -> None:
     causes = [name for name in ("discounts", "charges") if getattr(line, name)] or ["unit_price"]
     for name in causes:
         draft.refuse(f"/lines/{index}/{name}", "inexact", detail)
+    if draft.invoice.prices_include_tax:
+        draft.refuse("/prices_include_tax", "inexact", detail)

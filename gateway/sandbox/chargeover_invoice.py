@@ -17,7 +17,7 @@ from gateway.sandbox.strict import Check, Refused, is_text, is_truth
 
 TODAY = "2026-06-30"
 """The date of an invoice that names none."""
-URL = "https://sandbox.chargeover.com"
+URL = "https://chargeover.example"
 
 
 class Customer(Struct, frozen=True):

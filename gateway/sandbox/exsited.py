@@ -22,7 +22,7 @@ REDIRECT_URI = "https://gateway.example/callback"
 LIFETIME = 3600
 """How long a token is good, in seconds."""
 
-_LOGIN = "https://sandbox.exsited.com/login"
+_LOGIN = "https://exsited.example/login"
 _PAGE = "<!doctype html><title>Sign in</title><form action=/login method=post></form>"
 _COUNT = re.compile(r"[0-9]{1,9}")
 _ORDERINGS = ("id", "created_on", "issue_date", "due_date")

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core.config import Auth, OAuth
-from gateway.core.exchange import Reply, Request, Unreadable, decoder, words
+from gateway.core.exchange import Reply, Request, Unreadable, decoder
 from gateway.core.result import NotSent, Unknown
 from gateway.shell.secrets import resolve
 
@@ -102,14 +102,15 @@ class TokenHolder:
             return seen
         if isinstance(seen, Unknown):
             return NotSent("token", f"no token: {seen.detail}", seen.http_status)
+        if seen.status not in (200, 201):
+            return NotSent("token", f"no token: the token endpoint answered {seen.status}", seen.status)
         try:
-            if seen.status not in (200, 201):
-                raise Unreadable(f"the token endpoint answered {seen.status}: {words(seen)}")
             answer = _read_token(seen)
-            if not answer.access_token or not answer.access_token.isascii() or "\n" in answer.access_token:
-                raise Unreadable("the token endpoint's token cannot be sent")
-        except Unreadable as error:
-            return NotSent("token", f"no token: {error}", seen.status)
+        except Unreadable:
+            answer = TokenAnswer("")
+        if not (answer.access_token and answer.access_token.isascii() and answer.access_token.isprintable()):
+            # Its words are not told: they could hold the token.
+            return NotSent("token", "no token: the token endpoint's answer has none that can be sent", seen.status)
         return answer
 
     def refused(self, used: Headers) -> None:

@@ -5,6 +5,8 @@ raises the same error whether the upstream closed before or after it read the re
 """
 
 import asyncio
+import math
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -19,15 +21,23 @@ from gateway.shell.auth import Credentials, Headers
 
 MOST_BYTES = 10 * 1024 * 1024
 CONNECT_SECONDS = 10.0
+# Of the time that is left: less than all of it, so that a connection which is not made in time is told from an answer
+# that does not come.
+CONNECT_SHARE = 0.9
 # Shorter than servers usually keep an idle connection: one that closes just as a request is written makes its outcome
 # unknown, and no retry may follow.
 KEEP_ALIVE_SECONDS = 4.0
 
 
-def session() -> aiohttp.ClientSession:
-    """A session for all upstreams: no cookies, no proxies from the environment, no decompression, no retries."""
+def session(*, reuse: bool = True) -> aiohttp.ClientSession:
+    """A session for upstreams: no cookies, no proxies from the environment, no decompression, no retries.
+
+    Without `reuse` every request has a connection of its own. An upstream needs that if some answers forbid to use
+    their connection again: aiohttp gives a connection back before the answer that came over it can be looked at.
+    """
+    kept = KEEP_ALIVE_SECONDS if reuse else None
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=30),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -44,7 +54,6 @@ class Sender:
         self.base_url = base_url.rstrip("/")
         self.credentials = credentials
         self._unauthorized = dialect.unauthorized
-        self._closes_on = dialect.closes_on
         self._session = session
 
     async def send(self, request: Request, left: Callable[[], float]) -> Seen:
@@ -79,7 +88,8 @@ class Sender:
         seconds = left()
         if seconds <= 0:
             return NotSent("deadline", "the deadline passed before the request was sent")
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        connect = min(CONNECT_SECONDS, CONNECT_SHARE * seconds)
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
         try:
             async with self._session.request(
                 request.method,
@@ -108,8 +118,6 @@ class Sender:
             if len(body) > MOST_BYTES:
                 response.close()
                 return Unknown("oversized", f"the answer is larger than {MOST_BYTES} bytes", response.status)
-        if response.status in self._closes_on:
-            response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, bytes(body), headers)
 
@@ -120,7 +128,7 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
         return "the host name does not resolve"
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
         return "TLS failed"
-    return error.strerror or "refused" if error.errno else "refused"
+    return os.strerror(error.errno) if error.errno else "refused"
 
 
 async def closed(session: aiohttp.ClientSession) -> None:

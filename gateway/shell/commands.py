@@ -146,7 +146,7 @@ def sandbox(port: int) -> int:
 
     async def run() -> None:
         runner, bound = await sandbox_server.start("127.0.0.1", port)
-        say(f"The sandbox listens on http://127.0.0.1:{bound}\n\n{sandbox_server.describe()}")
+        say(sandbox_server.describe(f"http://127.0.0.1:{bound}"))
         try:
             await until_stopped()
         finally:

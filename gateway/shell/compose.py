@@ -31,7 +31,7 @@ class Service:
         self._log = log or logs.logger()
         self._health = Health()
         self._runners: list[web.AppRunner] = []
-        self._session: ClientSession | None = None
+        self._sessions: tuple[ClientSession, ...] = ()
         self.url = ""
         self.ops_url = ""
 
@@ -39,8 +39,15 @@ class Service:
         """Open the listeners.
 
         Raises:
-            OSError: an address cannot be listened on.
+            OSError: an address cannot be listened on; nothing is left open.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _start(self) -> None:
         loaded, server = self._loaded, self._loaded.config.server
         metrics = Metrics(loaded.rules, loaded.upstreams, loaded.revision)
         listeners = (metrics.hear, logs.listener(self._log))
@@ -49,8 +56,8 @@ class Service:
             for hear in listeners:
                 hear(event)
 
-        self._session = client.session()
-        counterparts = _counterparts(loaded, self._session)
+        self._sessions = kept, single = client.session(), client.session(reuse=False)
+        counterparts = _counterparts(loaded, kept, single)
         api = Api(
             Gateway(book(loaded), counterparts, tell),
             Clients(loaded.config.clients, loaded.folder),
@@ -76,12 +83,15 @@ class Service:
 
     async def stop(self) -> None:
         """Stop listening, finish what is under way, close everything."""
+        await self._close()
+        self._log.info("stopped")
+
+    async def _close(self) -> None:
         self._health.ready = False
         for runner in reversed(self._runners):
             await runner.cleanup()
-        if self._session is not None:
-            await client.closed(self._session)
-        self._log.info("stopped")
+        for session in self._sessions:
+            await client.closed(session)
 
 
 def book(loaded: Loaded) -> Book:
@@ -112,12 +122,13 @@ def header_names(credentials: settings.Auth) -> tuple[str, ...]:
     return () if credentials.kind == "none" else ("Authorization",)
 
 
-def _counterparts(loaded: Loaded, session: ClientSession) -> dict[str, Counterpart]:
+def _counterparts(loaded: Loaded, kept: ClientSession, single: ClientSession) -> dict[str, Counterpart]:
     holders: dict[tuple[str, settings.OAuth], auth.TokenHolder] = {}
     found = {}
     for name, upstream in loaded.config.upstreams.items():
         credentials = _credentials(upstream, loaded, holders, time.monotonic)
-        sender = client.Sender(upstream.base_url, loaded.upstreams[name].dialect, credentials, session)
+        dialect = loaded.upstreams[name].dialect
+        sender = client.Sender(upstream.base_url, dialect, credentials, single if dialect.closes_on else kept)
         found[name] = Counterpart(sender, settings.seconds(upstream.timeout))
     return found
 

@@ -4,6 +4,7 @@ import csv
 import tomllib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from io import StringIO
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,18 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
             upstreams[name] = _upstream(name, upstream, dialect, files, later)
     if with_secrets:
         later += _secret_faults(config, folder)
-    faults += [fault for fault in later if not any(fault.pointer.startswith(place) for place in places)]
+    faults += [fault for fault in later if not any(_follows(fault.pointer, place) for place in places)]
     if faults:
         raise ConfigurationError(_messages(path, text, document, faults))
-    revision = sha256(text.encode() + b"".join(files.contents)).hexdigest()[:12]
+    digests = b"".join(sha256(content).digest() for content in (text.encode(), *files.contents))
+    revision = sha256(digests).hexdigest()[:12]
     warnings = (*_warnings(config), *_not_yet(document))
     return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings)
+
+
+def _follows(pointer: str, place: str) -> bool:
+    """Whether a fault may only be there because of one at `place`, whose value was left out or replaced."""
+    return f"{pointer}/".startswith(f"{place}/") or f"{place}/".startswith(f"{pointer}/")
 
 
 def _read(path: Path) -> str:
@@ -90,8 +97,8 @@ class _Files:
         self.folder = folder
         self.contents: list[bytes] = []
 
-    def rows(self, name: str) -> list[dict[str, str]]:
-        """The rows of a CSV file.
+    def rows(self, name: str) -> list[tuple[int, dict[str, str]]]:
+        """The rows of a CSV file, each with the line that it ends on.
 
         Raises:
             ValueError: it cannot be read, or lacks a column.
@@ -104,10 +111,13 @@ class _Files:
         except UnicodeDecodeError:
             raise ValueError(f"{name} is not UTF-8") from None
         self.contents.append(content)
-        reader = csv.DictReader(text.splitlines())
-        if missing := {"id", "upstream_id"} - set(reader.fieldnames or ()):
-            raise ValueError(f"{name} lacks the column {' and '.join(sorted(missing))}")
-        return [{key: value or "" for key, value in row.items() if key} for row in reader]
+        reader = csv.DictReader(StringIO(text, newline=""))
+        try:
+            if missing := {"id", "upstream_id"} - set(reader.fieldnames or ()):
+                raise ValueError(f"{name} lacks the column {' and '.join(sorted(missing))}")
+            return [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
+        except csv.Error as error:
+            raise ValueError(f"{name} cannot be read: {error}") from None
 
 
 def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Files, faults: list[Fault]) -> Upstream:
@@ -152,7 +162,7 @@ def _csv_entries(place: str, name: str, files: _Files, faults: list[Fault]) -> I
         faults.append(Fault(f"{place}/file", "file", str(error)))
         return
     seen: set[str] = set()
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         key, own, rate = row["id"], row["upstream_id"], row.get("rate", "")
         wrong = (
             "id and upstream_id must not be empty" if not key or not own
@@ -214,11 +224,11 @@ def line_of(text: str, tokens: list[str], document: object) -> int:
     """
     while tokens and not _holds(document, tokens):
         tokens = tokens[:-1]
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as editors count them; TOML has no other line break
     low, high = 1, len(lines)
     while low < high:
         middle = end = (low + high) // 2
-        while (part := _parse("".join(lines[:end]))) is None:
+        while (part := _parse("\n".join(lines[:end]))) is None:
             end += 1  # inside a value of several lines
         if _holds(part, tokens):
             high = middle

@@ -11,9 +11,9 @@ from gateway.core import answer
 from gateway.core.answer import Attempt, Result, TakenRoute, Timings, moment, span
 from gateway.core.errors import Untranslatable
 from gateway.core.events import Answered, Concluded, Event, Routed, Sending
-from gateway.core.exchange import MOST_TURNS, Conversation, advance
+from gateway.core.exchange import MOST_TURNS, Conversation, Request, advance
 from gateway.core.plan import Book, Caller, Leg, Plan, make_plan, next_leg
-from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown, name
+from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
 from gateway.shell.client import Sender
 
 
@@ -33,7 +33,7 @@ class Delivered(Struct, frozen=True):
 
 def uuid7(milliseconds: int, randomness: bytes) -> str:
     """A UUID of version 7 (RFC 9562 section 5.7): ordered by time, then random; `randomness` are 10 bytes."""
-    digits = f"{milliseconds:012x}7{randomness.hex()[:3]}{8 + randomness[2] % 4:x}{randomness.hex()[5:20]}"
+    digits = f"{milliseconds:012x}7{randomness.hex()[:3]}{8 + randomness[1] % 4:x}{randomness.hex()[5:20]}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -119,16 +119,18 @@ class Gateway:
         deadline = time.monotonic() + counterpart.timeout
         step = advance(conversation, None)
         for _ in range(MOST_TURNS):
-            match step:
-                case Created() | Rejected() | NotSent() | Unknown():
-                    return step
-                case Absent():
-                    return Unknown("mapping", "a creation cannot end with an absence")
-                case request:
-                    seen = await counterpart.sender.send(request, lambda: deadline - time.monotonic())
-                    step = advance(conversation, seen)
-        conversation.close()
-        return Unknown("mapping", f"more than {MOST_TURNS} turns")
+            if not isinstance(step, Request):
+                break
+            seen = await counterpart.sender.send(step, lambda: deadline - time.monotonic())
+            step = advance(conversation, seen)
+        match step:
+            case Request():
+                conversation.close()
+                return Unknown("mapping", f"more than {MOST_TURNS} turns")
+            case Absent():
+                return Unknown("mapping", "a creation cannot end with an absence")
+            case outcome:
+                return outcome
 
     def _result(self, plan: Plan, leg: Leg, delivery: "_Delivery", outcome: Outcome, seconds: float) -> Result:
         upstream, translation = leg.upstream, leg.translation

@@ -14,6 +14,7 @@ from gateway.core.errors import (
     OutcomeUnknown,
     Problem,
     Rejected,
+    Unauthenticated,
     UpstreamUnavailable,
     explanation,
     title,
@@ -60,10 +61,13 @@ def response(
         errors=problem.faults,
         upstream=upstream,
     )
-    headers = {"X-Request-Id": request_id}
+    headers: dict[str, str] = {}
     if kind.retryable:
         headers["Retry-After"] = str(ceil(problem.retry_after if problem.retry_after is not None else RETRY_SECONDS))
+    if kind is Unauthenticated:
+        headers["WWW-Authenticate"] = "Bearer"
     if kind is OutcomeUnknown:
+        headers["Retry-After"] = str(ceil(RETRY_SECONDS))
         headers["Location"] = f"/v1/invoices/{invoice}"
     body = msgspec.json.encode(details)
     return web.Response(status=kind.status, body=body, headers=headers, content_type="application/problem+json")

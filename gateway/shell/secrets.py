@@ -14,8 +14,15 @@ def resolve(secret: Secret, folder: Path) -> str:
     Raises:
         ValueError: it cannot be had; the message says why, and never the value.
     """
-    if isinstance(secret, str):
-        return secret
+    value = secret if isinstance(secret, str) else _referred(secret, folder)
+    if not value:
+        raise ValueError("the secret is empty")
+    if not value.isprintable():
+        raise ValueError("the secret holds a line break or another control character")
+    return value
+
+
+def _referred(secret: SecretRef, folder: Path) -> str:
     if (secret.env is None) is (secret.file is None):
         raise ValueError("needs env or file, and not both")
     value = os.environ.get(secret.env, "") if secret.env is not None else _read(folder / (secret.file or ""))
@@ -23,8 +30,6 @@ def resolve(secret: Secret, folder: Path) -> str:
         raise ValueError(
             f"the environment variable {secret.env} is not set" if secret.env else f"{secret.file} is empty"
         )
-    if "\n" in value or "\r" in value:
-        raise ValueError("the secret holds a line break")
     return value
 
 

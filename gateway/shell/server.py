@@ -69,7 +69,7 @@ class Api:
     def application(self) -> web.Application:
         """The API as an application."""
         app = web.Application(middlewares=[self._middleware], client_max_size=self._limits.max_body)
-        app.on_response_prepare.append(_without_banner)
+        app.on_response_prepare.extend((_without_banner, _with_request_id))
         app.router.add_post("/v1/invoices", self.submit)
         app.router.add_post("/v1/invoices/explain", self.explain)
         app.router.add_get("/v1/upstreams", self.upstreams)
@@ -131,7 +131,7 @@ class Api:
             seconds = time.monotonic() - request[STARTED]
             self._tell(Refused(request[REQUEST_ID], problem.slug, problem.status, seconds))
             return problems.response(problem, request[REQUEST_ID], result.upstream, result.id)
-        headers = {"Location": f"/v1/invoices/{result.id}", "X-Request-Id": request[REQUEST_ID]}
+        headers = {"Location": f"/v1/invoices/{result.id}"}
         return web.Response(status=201, body=ENCODER.encode(result), headers=headers, content_type=JSON)
 
     async def explain(self, request: web.Request) -> web.Response:
@@ -195,6 +195,8 @@ class Api:
                 return await request.read()
         except TimeoutError:
             raise RequestTimeout(f"the body did not arrive within {self._limits.body_timeout:g} s") from None
+        except ConnectionError:
+            raise RequestTimeout("the connection ended before the body did") from None
 
 
 def _key(request: web.Request) -> str | None:
@@ -209,6 +211,10 @@ def _json(body: bytes) -> web.Response:
 
 async def _without_banner(_: web.BaseRequest, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
+
+
+async def _with_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["X-Request-Id"] = request.get(REQUEST_ID) or new_id()
 
 
 class Health:

@@ -1,7 +1,7 @@
 """Whole conversations with an upstream as files: read, replayed against a mapping, and written back.
 
-A file in `tests/mappings/DIALECT/` holds the invoice (or the name of one of `tests/mappings/invoices`, and changes by
-pointer), what differs from the dialect's usual upstream (`upstream.json`), the turns, and what came of them. Replies are
+A file in `tests/mappings/DIALECT/` holds the invoice (or the name of one in `tests/mappings/invoices`, and changes to
+it), what differs from the dialect's usual upstream (`upstream.json`), the turns, and what came of them. Replies are
 facts about the API; requests, outcome, losses and errors are what the mapping makes of them.
 """
 

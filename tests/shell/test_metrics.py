@@ -1,0 +1,237 @@
+"""Metrics as Prometheus reads them: the contract's names and labels, there from the start, counting what happened."""
+
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+from support.running import NAMES, World, added, invoice, replaced, running, timeout, unreachable
+
+from gateway.core.errors import PROBLEMS
+from gateway.core.losses import LEAVES
+from gateway.shell.catalog import dialects
+from gateway.shell.metrics import OUTCOMES
+
+PREFIX = "invoice_gateway_"
+LABELS: dict[str, set[str]] = {
+    "requests_total": {"route", "upstream", "outcome"},
+    "problems_total": {"problem"},
+    "request_duration_seconds": {"outcome"},
+    "upstream_duration_seconds": {"upstream", "outcome"},
+    "overhead_seconds": set(),
+    "in_flight": {"upstream"},
+    "losses_total": {"upstream", "pointer", "disposition"},
+    "discrepancies_total": {"upstream", "pointer"},
+    "invoiced_amount_total": {"upstream", "currency"},
+    "config_info": {"revision"},
+}
+"""Source: contract 5, as far as this version has them."""
+
+KINDS = {"_total": "counter", "_seconds": "histogram", "in_flight": "gauge", "_info": "gauge"}
+
+
+class Sample(Struct, frozen=True):
+    """One line of the exposition."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def samples(text: str) -> list[Sample]:
+    """The gateway's own lines, read by Prometheus' own parser."""
+    return [
+        Sample(one.name.removeprefix(PREFIX), dict(one.labels), float(one.value))
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+        if one.name.startswith(PREFIX)
+    ]
+
+
+def value(found: list[Sample], name: str, **labels: str) -> float:
+    """The sum over the lines with these labels; there must be one."""
+    chosen = [one.value for one in found if one.name == name and labels.items() <= one.labels.items()]
+    assert chosen, (name, labels)
+    return sum(chosen)
+
+
+async def scrape(world: World) -> list[Sample]:
+    """The lines now."""
+    return samples(await world.metrics())
+
+
+async def test_every_metric_of_the_contract_is_there_from_the_start(tmp_path: Path) -> None:
+    """With its name, its kind and just its labels; `invoiced_amount` has no currency before there is an invoice."""
+    async with running(tmp_path) as world:
+        assert (await world.send(invoice())).status == 201
+        text = await world.metrics()
+        families = {one.name: one for one in text_string_to_metric_families(text)}
+        for name, labels in LABELS.items():
+            kind = next(kind for ending, kind in KINDS.items() if name.endswith(ending))
+            family = families[PREFIX + (name.removesuffix("_total") if kind == "counter" else name)]
+            assert family.type == kind, name
+            assert family.documentation
+            for one in family.samples:
+                assert set(one.labels) - {"le"} == labels, one
+
+
+async def test_what_can_be_counted_is_counted_from_zero(tmp_path: Path) -> None:
+    """Every combination that is known in advance: otherwise a first failure would be no increase."""
+    async with running(tmp_path) as world:
+        found = await scrape(world)
+        rules = {"workshops": "mykaarma", "wallets": "katsupay", "subscriptions": "exsited", "europe": "onlyoffice"}
+        for rule, dialect in (rules | {"default": "chargeover"}).items():
+            for outcome in ("created", "rejected", "not_sent", "unknown"):
+                assert value(found, "requests_total", route=rule, upstream=NAMES[dialect], outcome=outcome) == 0
+        for slug in PROBLEMS:
+            assert value(found, "problems_total", problem=slug) == 0
+        for dialect, name in NAMES.items():
+            assert value(found, "in_flight", upstream=name) == 0
+            for outcome in OUTCOMES:
+                assert value(found, "upstream_duration_seconds_count", upstream=name, outcome=outcome) == 0
+            assert value(found, "discrepancies_total", upstream=name, pointer="/totals/amount_due") == 0
+            for leaf, fate in dialects()[dialect].fates.items():
+                for disposition in fate.losses:
+                    assert value(found, "losses_total", upstream=name, pointer=leaf, disposition=disposition) == 0
+
+
+async def test_split_and_fallback_are_counted_from_zero_too(tmp_path: Path) -> None:
+    """Whichever upstream a rule may end at."""
+    edit = replaced(
+        'name = "default"\nto = "chargeover-us"',
+        'name = "default"\nsplit = { chargeover-us = 1, onlyoffice-eu = 1 }\nfallback = ["katsupay-lagos"]',
+    )
+    async with running(tmp_path, edit) as world:
+        found = await scrape(world)
+        for name in ("chargeover-us", "onlyoffice-eu", "katsupay-lagos"):
+            assert value(found, "requests_total", route="default", upstream=name, outcome="created") == 0
+
+
+async def test_a_created_invoice_is_counted_once_everywhere(tmp_path: Path) -> None:
+    """Outcome, durations, overhead, losses with `*` for indices, and the money."""
+    async with running(tmp_path) as world:
+        answer = await world.send(invoice("chargeover"))
+        found = await scrape(world)
+        at = {"route": "default", "upstream": "chargeover-us"}
+        assert value(found, "requests_total", outcome="created", **at) == 1
+        assert value(found, "requests_total") == 1
+        assert value(found, "request_duration_seconds_count", outcome="created") == 1
+        assert value(found, "upstream_duration_seconds_count", upstream="chargeover-us", outcome="created") == 1
+        assert value(found, "overhead_seconds_count") == 1
+        assert value(found, "invoiced_amount_total", upstream="chargeover-us", currency="USD") == 492
+        assert value(found, "losses_total", upstream="chargeover-us") == len(answer.json["losses"])
+        rates = {"upstream": "chargeover-us", "pointer": "/lines/*/taxes/*/rate"}
+        assert value(found, "losses_total", disposition="derived", **rates) == 5
+        assert value(found, "problems_total") == 0
+        assert value(found, "in_flight") == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "problem"),
+    [
+        ("errors-in-200", "rejected", "rejected"),
+        ("store-then-reset", "unknown", "outcome-unknown"),
+        ("rate-limit", "not_sent", "upstream-unavailable"),
+    ],
+)
+async def test_what_was_not_created_is_counted_by_its_outcome(
+    fault: str, outcome: str, problem: str, tmp_path: Path
+) -> None:
+    """Also as a problem; no money, no losses."""
+    async with running(tmp_path) as world:
+        await world.arm("mykaarma", fault, method="POST")
+        await world.send(invoice("mykaarma"))
+        found = await scrape(world)
+        at = {"route": "workshops", "upstream": "mykaarma-north"}
+        assert value(found, "requests_total", outcome=outcome, **at) == 1
+        assert value(found, "requests_total") == 1
+        assert value(found, "problems_total", problem=problem) == 1
+        assert value(found, "problems_total") == 1
+        assert value(found, "request_duration_seconds_count", outcome=outcome) == 1
+        assert value(found, "upstream_duration_seconds_count", upstream="mykaarma-north", outcome=outcome) == 1
+        assert value(found, "losses_total") == 0
+        assert not [one for one in found if one.name == "invoiced_amount_total"]
+
+
+async def test_a_fallback_is_counted_where_it_ended(tmp_path: Path) -> None:
+    """One invoice, two exchanges."""
+    edit = replaced('name = "default"\nto = ', 'name = "default"\nfallback = ["onlyoffice-eu"]\nto = ')
+    async with running(tmp_path, edit, unreachable("chargeover")) as world:
+        assert (await world.send(invoice("chargeover"))).status == 201
+        found = await scrape(world)
+        assert value(found, "requests_total", route="default", upstream="onlyoffice-eu", outcome="created") == 1
+        assert value(found, "requests_total") == 1
+        assert value(found, "upstream_duration_seconds_count", upstream="chargeover-us", outcome="not_sent") == 1
+
+
+async def test_a_refused_request_is_a_problem_and_no_invoice(tmp_path: Path) -> None:
+    """Nothing was routed."""
+    async with running(tmp_path) as world:
+        await world.send({})
+        await world.api("GET", "/nope")
+        found = await scrape(world)
+        assert value(found, "problems_total", problem="invalid-invoice") == 1
+        assert value(found, "problems_total", problem="not-found") == 1
+        assert value(found, "requests_total") == 0
+
+
+async def test_a_discrepancy_is_counted_by_its_place(tmp_path: Path) -> None:
+    """The upstream reports one cent more."""
+    async with running(tmp_path) as world:
+        await world.arm("chargeover", "total-off-by-a-cent", method="POST")
+        await world.send(invoice("chargeover"))
+        found = await scrape(world)
+        for pointer in ("/totals/amount_due", "/totals/tax_inclusive_total"):
+            assert value(found, "discrepancies_total", upstream="chargeover-us", pointer=pointer) == 1
+
+
+async def test_an_explanation_counts_nothing(tmp_path: Path) -> None:
+    """It sends nothing."""
+    async with running(tmp_path) as world:
+        before = await scrape(world)
+        await world.explain(invoice())
+        assert [one for one in await scrape(world) if one not in before] == []
+
+
+async def test_no_label_comes_from_an_invoice(tmp_path: Path) -> None:
+    """Whatever callers write, and however it ends, the set of label values stays as it was declared."""
+    odd = {"external_id": "CANARY-1", "number": "CANARY-2", "note": "CANARY-3", "metadata": {"CANARY-4": "CANARY-5"}}
+    async with running(tmp_path, timeout("5s")) as world:
+        for dialect in NAMES:
+            for fault in (None, "rate-limit", "store-then-reset", "garbage"):
+                if fault is not None:
+                    await world.arm(dialect, fault, method="POST")
+                await world.send(invoice(dialect, **odd))
+        wrong = invoice("chargeover", **odd)
+        wrong["CANARY-6"] = 1
+        await world.send(wrong)
+        await world.api("GET", "/CANARY-7")
+        text = await world.metrics()
+        assert "CANARY" not in text
+        found = samples(text)
+        assert {one.labels["pointer"] for one in found if one.name == "losses_total"} <= set(LEAVES)
+        assert {one.labels["problem"] for one in found if one.name == "problems_total"} == set(PROBLEMS)
+        assert {one.labels["upstream"] for one in found if "upstream" in one.labels} == set(NAMES.values())
+
+
+async def test_the_revision_in_force_is_told(tmp_path: Path) -> None:
+    """One line of value 1, with the revision that results name."""
+    async with running(tmp_path) as world:
+        revision = (await world.send(invoice())).json["route"]["config"]
+        (line,) = [one for one in await scrape(world) if one.name == "config_info"]
+        assert line.labels == {"revision": revision}
+        assert line.value == 1
+
+
+async def test_the_process_is_measured_too(tmp_path: Path) -> None:
+    """Process and Python collectors (contract 5)."""
+    async with running(tmp_path) as world:
+        names = {one.name for one in text_string_to_metric_families(await world.metrics())}
+        assert {"process_cpu_seconds", "process_resident_memory_bytes", "python_info"} <= names
+
+
+async def test_a_refused_client_is_a_problem(tmp_path: Path) -> None:
+    """Bad tokens can be alerted on."""
+    async with running(tmp_path, added('[clients.billing]\ntoken = "t"')) as world:
+        assert (await world.send(invoice())).status == 401
+        assert value(await scrape(world), "problems_total", problem="unauthenticated") == 1
