@@ -8,6 +8,7 @@ two decimals; a number that looks like a timestamp, since the server re-formats 
 
 import re
 from decimal import Decimal
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Raw, Struct, structs
@@ -231,7 +232,7 @@ def _from_bare(bare: Bare) -> InvoiceRead:
 
 def translate(draft: Draft) -> Translation:
     """The invoice as a CRM invoice."""
-    invoice, totals, settings = draft.invoice, draft.totals, draft.settings
+    invoice, totals, settings, customer = draft.invoice, draft.totals, draft.settings, draft.invoice.customer
     number = _number(draft)
     if invoice.due_date is None:
         draft.refuse("/due_date", "missing", "the API requires a due date")
@@ -243,16 +244,12 @@ def translate(draft: Draft) -> Translation:
     draft.only_zero("prepaid_total", "rounding")
     claim = predict(lines, rates)
     draft.claims(claim, totals.amount_due, *_taxed(draft))
-    passed = structs.asdict(draft.extension())
-    passed["templateType"] = draft.settings.template_type if passed["templateType"] is None else passed["templateType"]
     request = InvoiceRequest(
-        **passed,
+        **_passed(draft),
         number=number,
         issueDate=invoice.issue_date.isoformat(),
         dueDate=(invoice.due_date or invoice.issue_date).isoformat(),
-        contactId=draft.find_number(
-            "customers", "/customer/id", invoice.customer.id or "", invoice.customer.identifiers
-        ),
+        contactId=draft.find_number("customers", "/customer/id", customer.id or "", customer.identifiers),
         language=_language(draft),
         currency=invoice.currency,
         exchangeRate=_kept(draft, "/exchange_rate", invoice.exchange_rate or Decimal(1)),
@@ -271,6 +268,14 @@ def translate(draft: Draft) -> Translation:
     reference = {"number": number, "contact": str(request.contactId), "currency": invoice.currency}
     reference |= {"lines": str(len(lines)), "cost": plain(claim)}
     return draft.translation(Request("POST", "/api/2.0/crm/invoice", body(request), JSON), claim, expected, reference)
+
+
+def _passed(draft: Draft) -> dict[str, Any]:
+    """The extension's fields; the template is the setting's where the extension names none."""
+    fields = structs.asdict(draft.extension())
+    if fields["templateType"] is None:
+        fields["templateType"] = draft.settings.template_type
+    return fields
 
 
 def _number(draft: Draft) -> str:

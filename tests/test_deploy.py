@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.shell.catalog import dialects
 from gateway.shell.commands import check
 from gateway.shell.configuration import load
 
@@ -37,7 +36,8 @@ def test_check_names_each_missing_secret(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("secrets")
-def test_the_example_has_every_dialect() -> None:
-    """Each dialect has an upstream in it."""
+def test_the_example_has_the_five_dialects() -> None:
+    """Each of those that the gateway begins with has an upstream in it."""
     loaded = load(EXAMPLE)
-    assert {upstream.dialect.name for upstream in loaded.upstreams.values()} == set(dialects())
+    shown = {upstream.dialect.name for upstream in loaded.upstreams.values()}
+    assert shown == {"chargeover", "exsited", "katsupay", "mykaarma", "onlyoffice"}

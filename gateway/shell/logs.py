@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -43,38 +43,47 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
             case Sending():
                 log.info("sending", request_id=event.request_id, invoice=event.invoice, upstream=event.upstream)
             case Answered():
-                log.info(
-                    "answered",
-                    request_id=event.request_id,
-                    invoice=event.invoice,
-                    upstream=event.upstream,
-                    outcome=event.outcome,
-                    reason=event.reason,
-                    http_status=event.http_status,
-                    seconds=round(event.seconds, 4),
-                )
+                log.info("answered", **_answered(event))
             case Concluded():
-                log.info(
-                    "concluded",
-                    request_id=event.request_id,
-                    invoice=event.invoice,
-                    external_id=event.external_id,
-                    client=event.client,
-                    rule=event.rule,
-                    upstream=event.upstream,
-                    outcome=event.outcome,
-                    losses=len(event.losses),
-                    discrepancies=[one.pointer for one in event.discrepancies],
-                    seconds=round(event.seconds, 4),
-                    upstream_seconds=round(event.upstream_seconds, 4),
-                )
+                log.info("concluded", **_concluded(event))
             case Refused():
-                log.info(
-                    "refused",
-                    request_id=event.request_id,
-                    problem=event.problem,
-                    status=event.status,
-                    seconds=round(event.seconds, 4),
-                )
+                log.info("refused", **_refused(event))
 
     return hear
+
+
+def _answered(event: Answered) -> dict[str, Any]:
+    return {
+        "request_id": event.request_id,
+        "invoice": event.invoice,
+        "upstream": event.upstream,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "http_status": event.http_status,
+        "seconds": round(event.seconds, 4),
+    }
+
+
+def _concluded(event: Concluded) -> dict[str, Any]:
+    return {
+        "request_id": event.request_id,
+        "invoice": event.invoice,
+        "external_id": event.external_id,
+        "client": event.client,
+        "rule": event.rule,
+        "upstream": event.upstream,
+        "outcome": event.outcome,
+        "losses": len(event.losses),
+        "discrepancies": [one.pointer for one in event.discrepancies],
+        "seconds": round(event.seconds, 4),
+        "upstream_seconds": round(event.upstream_seconds, 4),
+    }
+
+
+def _refused(event: Refused) -> dict[str, Any]:
+    return {
+        "request_id": event.request_id,
+        "problem": event.problem,
+        "status": event.status,
+        "seconds": round(event.seconds, 4),
+    }

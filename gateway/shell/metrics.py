@@ -18,6 +18,7 @@ from gateway.core.events import Answered, Concluded, Event, Refused, Routed, Sen
 from gateway.core.losses import pattern
 from gateway.core.routing import Rule
 
+PREFIX = "invoice_gateway_"
 OUTCOMES = ("created", "rejected", "not_sent", "unknown")
 DISCREPANCIES = (
     "/number",
@@ -40,56 +41,38 @@ class Metrics:
     """The registry, and what events do to it."""
 
     def __init__(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream], revision: str) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
-        prefix = "invoice_gateway_"
-        self.requests = Counter(
-            f"{prefix}requests", "Invoices by their outcome", ["route", "upstream", "outcome"], registry=registry
+            collector(registry=self.registry)
+        self.requests = self._counter("requests", "Invoices by their outcome", "route", "upstream", "outcome")
+        self.problems = self._counter("problems", "Requests answered with a problem", "problem")
+        self.durations = self._seconds("request_duration", "Time from an invoice's arrival to its answer", "outcome")
+        self.upstream_durations = self._seconds(
+            "upstream_duration", "Time of an exchange with an upstream", "upstream", "outcome"
         )
-        self.problems = Counter(f"{prefix}problems", "Requests answered with a problem", ["problem"], registry=registry)
-        self.durations = Histogram(
-            f"{prefix}request_duration_seconds",
-            "Time from an invoice's arrival to its answer",
-            ["outcome"],
-            buckets=REQUEST_SECONDS,
-            registry=registry,
+        self.overhead = self._seconds(
+            "overhead", "Time of an invoice that was not an upstream's", buckets=OVERHEAD_SECONDS
         )
-        self.upstream_durations = Histogram(
-            f"{prefix}upstream_duration_seconds",
-            "Time of an exchange with an upstream",
-            ["upstream", "outcome"],
-            buckets=REQUEST_SECONDS,
-            registry=registry,
+        self.in_flight = self._gauge("in_flight", "Exchanges under way", "upstream")
+        lost = "Canonical fields that an upstream did not get as they were sent"
+        self.losses = self._counter("losses", lost, "upstream", "pointer", "disposition")
+        self.discrepancies = self._counter(
+            "discrepancies", "What upstreams reported otherwise than they were sent", "upstream", "pointer"
         )
-        self.overhead = Histogram(
-            f"{prefix}overhead_seconds",
-            "Time of an invoice that was not an upstream's",
-            buckets=OVERHEAD_SECONDS,
-            registry=registry,
-        )
-        self.in_flight = Gauge(f"{prefix}in_flight", "Exchanges under way", ["upstream"], registry=registry)
-        self.losses = Counter(
-            f"{prefix}losses",
-            "Canonical fields that an upstream did not get as they were sent",
-            ["upstream", "pointer", "disposition"],
-            registry=registry,
-        )
-        self.discrepancies = Counter(
-            f"{prefix}discrepancies",
-            "What upstreams reported otherwise than they were sent",
-            ["upstream", "pointer"],
-            registry=registry,
-        )
-        self.amounts = Counter(
-            f"{prefix}invoiced_amount", "Money of created invoices", ["upstream", "currency"], registry=registry
-        )
-        self.shed = Counter(f"{prefix}shed", "Requests turned away unread", ["reason"], registry=registry)
-        Gauge(f"{prefix}config_info", "The configuration in force", ["revision"], registry=registry).labels(
-            revision
-        ).set(1)
-        Gauge(f"{prefix}build_info", "The version", ["version"], registry=registry).labels(__version__).set(1)
+        self.amounts = self._counter("invoiced_amount", "Money of created invoices", "upstream", "currency")
+        self.shed = self._counter("shed", "Requests turned away unread", "reason")
+        self._gauge("config_info", "The configuration in force", "revision").labels(revision).set(1)
+        self._gauge("build_info", "The version", "version").labels(__version__).set(1)
         self._prepare(rules, upstreams)
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}{name}", words, labels, registry=self.registry)
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}{name}", words, labels, registry=self.registry)
+
+    def _seconds(self, name: str, words: str, *labels: str, buckets: tuple[float, ...] = REQUEST_SECONDS) -> Histogram:
+        return Histogram(f"{PREFIX}{name}_seconds", words, labels, buckets=buckets, registry=self.registry)
 
     def _prepare(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream]) -> None:
         for rule in rules:

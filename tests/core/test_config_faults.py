@@ -233,5 +233,6 @@ def test_all_faults_are_named_at_once() -> None:
         routes=[{"name": "r", "to": "us"}, {"name": "r", "to": "eu", "fallback": ["us"]}],
     )
     assert set(faults) == {
-        "/server/listen", "/upstreams/eu/base_url", "/clients/a", "/routes/0/to", "/routes/1/name", "/routes/1/fallback",
+        "/server/listen", "/upstreams/eu/base_url", "/clients/a", "/routes/0/to", "/routes/1/name",
+        "/routes/1/fallback",
     }  # fmt: skip

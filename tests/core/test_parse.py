@@ -212,8 +212,8 @@ def test_a_control_character_is_refused(sign: str, escaped: bool) -> None:
 def test_half_a_surrogate_pair_is_never_read(half: bytes, fault: bytes) -> None:
     """Wherever it stands, alone or beside another fault: it is no character, and no UTF-8 could pass it on."""
     for member in (
-        b'"note":"a%s"', b'"labels":{"%s":"x"}', b'"extensions":{"tiny":{"colour":"%s"}}', b'"extensions":{"tiny":"%s"}',
-        b'"extensions":{"tiny":{"%s":1}}', b'"extensions":{"%s":{}}', b'"%s":1',
+        b'"note":"a%s"', b'"labels":{"%s":"x"}', b'"extensions":{"tiny":{"colour":"%s"}}',
+        b'"extensions":{"tiny":"%s"}', b'"extensions":{"tiny":{"%s":1}}', b'"extensions":{"%s":{}}', b'"%s":1',
     ):  # fmt: skip
         assert refused(SMALLEST[:-1] + fault + b"," + member.replace(b"%s", half) + b"}") is not None
     whole = SMALLEST[:-1] + b',"note":"\\ud83d\\ude00"}'

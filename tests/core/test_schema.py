@@ -328,7 +328,7 @@ def shaped(node: inspect.Type) -> st.SearchStrategy[object]:
 def test_what_was_repaired_can_be_used(kind: type[Struct]) -> None:
     """Whatever was sent or configured, the other checks can go on with what is left of it."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(shaped(inspect.type_info(kind)))
     def holds(value: object) -> None:
         faults, repaired = schema.examine(value, kind)

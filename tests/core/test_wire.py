@@ -132,7 +132,7 @@ def test_a_finer_price_is_taken_where_only_the_product_counts() -> None:
     assert priced({"quantity": "3", "unit_price": "0.333"}, 2, fine=True)[2].faults
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents(), st.integers(0, 6), st.booleans(), st.booleans())
 def test_whatever_is_sent_multiplies_to_the_net_exactly(value: Document, places: int, whole: bool, fine: bool) -> None:
     """Or it is refused; the loss of every folded field is noted, and nothing else is."""

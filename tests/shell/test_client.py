@@ -199,6 +199,11 @@ async def test_a_deadline_that_has_passed_is_not_sent(session: aiohttp.ClientSes
         assert peer.connections == 0
 
 
+async def test_a_url_without_a_host_is_not_sent(session: aiohttp.ClientSession) -> None:
+    """The configuration refuses it; here it is no exception either."""
+    assert isinstance(await send(session, "http://"), NotSent)
+
+
 # ------------------------------------------------------------------ perhaps read
 
 
@@ -397,7 +402,11 @@ async def test_an_answer_is_given_as_it_came(session: aiohttp.ClientSession) -> 
     assert all(name == name.lower() for name in seen.headers)
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b'{"id": 1}'), b'{"id": 1}', b"\x1f\x8b", gzip.compress(b" " * 2**24)])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b'{"id": 1}', mtime=0), b'{"id": 1}', b"\x1f\x8b", gzip.compress(b" " * 2**24, mtime=0)],
+    ids=["packed", "not packed", "cut off", "a bomb"],
+)
 async def test_an_answer_labelled_gzip_is_not_unpacked(session: aiohttp.ClientSession, body: bytes) -> None:
     """We asked for none; what comes is the dialect's to find unreadable, and a small one cannot become a huge one."""
     async with playing(answering(ok(body, "200 OK", "Content-Encoding: gzip"))) as peer:

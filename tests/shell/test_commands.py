@@ -13,12 +13,15 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientConnectionError, ClientSession
 from support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
 
 from gateway import __version__, demo
 from gateway.__main__ import main
+from gateway.demo import quiet_log
 from gateway.shell import commands
+from gateway.shell.compose import Service
+from gateway.shell.configuration import load
 
 NOWHERE = "http://127.0.0.1:1"
 COMMANDS = {
@@ -363,6 +366,20 @@ async def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
             code, _, err = await ended(process)
         assert code == 1
         assert re.fullmatch(rf"cannot listen.*{port}.*\n", err), err
+
+
+async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    """Neither the other listener nor a session; an unclosed one would be a warning, which fails the test."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        edit = replaced('\nlisten = "127.0.0.1:0"', f'\nlisten = "127.0.0.1:{taken.getsockname()[1]}"')
+        service = Service(load(written(tmp_path, edit)), quiet_log())
+        with pytest.raises(OSError, match="address already in use"):
+            await service.start()
+        with pytest.raises(ClientConnectionError):
+            async with ClientSession() as session, session.get(f"{service.ops_url}/livez"):
+                pass
 
 
 async def test_the_demo_creates_one_invoice_at_each_upstream(tmp_path: Path) -> None:

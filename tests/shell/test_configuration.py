@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from support.running import Edit, added, configured, replaced
@@ -81,6 +81,12 @@ WRONG = {
         replaced(', terms = "Payable within 30 days."', ""),
         'settings = { language = "en-US" }',
         "upstreams.onlyoffice-eu.settings.terms",
+        ("required",),
+    ),
+    "missing setting that has a rule of its own": Wrong(
+        replaced('language = "en-US", ', ""),
+        'settings = { terms = "Payable within 30 days." }',
+        "upstreams.onlyoffice-eu.settings.language",
         ("required",),
     ),
     "setting on no list": Wrong(
@@ -394,6 +400,20 @@ def test_a_secret_in_plain_text_is_warned_of(tmp_path: Path, monkeypatch: pytest
     assert not [one for one in warnings if "sandbox-private" in one or "plain-token" in one or "geheim" in one]
 
 
+def test_what_is_read_but_not_done_yet_is_warned_of(tmp_path: Path) -> None:
+    """An operator must not rely on a journal, a limit or a breaker that is not there."""
+    path = written(
+        tmp_path,
+        added('[journal]\nurl = "sqlite:///var/lib/gateway.db"\n[delivery]\n[reconcile]\n[breaker]'),
+        added('[clients.billing]\ntoken = { env = "HOME" }\nrate = 5'),
+        replaced(CHARGEOVER, f"{CHARGEOVER}queue = 5\nrate = 5\n"),
+    )
+    warnings = load(path).warnings
+    for words in ("[journal]", "[delivery]", "[reconcile]", "[breaker]", "[clients.billing] rate", "queue, rate"):
+        assert [one for one in warnings if words in one], words
+    assert load(demo.CONFIG).warnings == ()
+
+
 # ------------------------------------------------------------------ crosswalk files
 
 CSV = replaced('customers = { "acct-88" = 88, "acct-89" = 89 }', 'customers = { file = "tables/customers.csv" }')
@@ -437,6 +457,14 @@ def test_ids_in_a_file_may_hold_anything(tmp_path: Path) -> None:
     crosswalk = found.upstreams["chargeover-us"].crosswalk
     assert crosswalk.find("customers", "a,b") == Entry('say "x"')
     assert crosswalk.find("customers", "Ä Ö") == Entry("ключ")
+
+
+def test_a_table_may_be_the_same(tmp_path: Path) -> None:
+    """The upstream knows our ids, whatever they are."""
+    path = written(tmp_path, replaced('customers = { "acct-88" = 88, "acct-89" = 89 }', 'customers = "same"'))
+    crosswalk = load(path).upstreams["chargeover-us"].crosswalk
+    assert crosswalk.find("customers", "anybody") == Entry("anybody")
+    assert crosswalk.find("items", "anything") is None
 
 
 def test_taxes_in_a_file_have_a_rate(tmp_path: Path) -> None:
@@ -671,6 +699,7 @@ def _keys(draw: Callable[[st.SearchStrategy[Any]], Any], made: Written, place: t
             made.lines.append(f'"{name}" = 1  # quoted')
 
 
+@settings(deadline=None)
 @given(documents(), st.booleans())
 @example(Written(["# \u2028", "a = 1"], {("a",): 2}), True)
 def test_the_line_of_any_value_of_any_document(made: Written, ending: bool) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.running import answering, configured, invoice, ok, playing, replaced, running, unreachable
 
@@ -333,6 +333,7 @@ async def test_only_a_created_invoice_has_a_time_and_a_body(outcome: Outcome, tm
 # ------------------------------------------------------------------ ids
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
 def test_an_id_is_a_uuid_of_version_7(milliseconds: int, randomness: bytes) -> None:
     """RFC 9562 section 5.7: 48 bits of time, version 7, the variant of RFC 9562."""
@@ -344,6 +345,7 @@ def test_an_id_is_a_uuid_of_version_7(milliseconds: int, randomness: bytes) -> N
     assert found.int >> 80 == milliseconds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**48 - 2), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
 def test_a_later_id_sorts_after_an_earlier_one(milliseconds: int, one: bytes, other: bytes) -> None:
     """As text, so that lists and stores are in order of time."""

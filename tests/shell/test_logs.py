@@ -131,10 +131,10 @@ async def test_what_became_of_an_exchange_is_told_with_its_reason(tmp_path: Path
     assert (answered["outcome"], answered["reason"], answered["http_status"]) == ("not_sent", "rate-limited", 429)
 
 
-async def test_a_defect_is_an_error(tmp_path: Path) -> None:
-    """Nothing else is: an operator may alert on the level."""
+async def test_a_problem_of_the_caller_is_no_error(tmp_path: Path) -> None:
+    """An operator may alert on the level: only defects of the gateway have it."""
     async with running(tmp_path, replaced("[server]\n", '[server]\nmax_body = "1KiB"\n')) as world:
-        await world.send(invoice())
+        assert (await world.send(invoice())).status == 413
         assert {event["level"] for event in world.logged()} == {"info"}
 
 

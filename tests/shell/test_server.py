@@ -654,7 +654,7 @@ async def test_a_mistake_of_the_gateway_is_internal_without_a_trace(path: str) -
         found = check(answer, "internal")
         assert b"Harbour" not in answer.content
         (line,) = [json.loads(text) for text in broken.logged().splitlines()]
-        assert line["event"] == "defect"
+        assert (line["event"], line["level"]) == ("defect", "error")
         assert line["request_id"] == found["instance"]
         assert any("test_server.py" in place for place in line["places"])
         assert "Harbour" not in broken.logged()
