@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import readme
-from support.running import running
 
 from gateway import demo
 from gateway.__main__ import parser
 from gateway.core.errors import PROBLEMS
+from tests.support import readme
+from tests.support.running import running
 
 TEXT = readme.README.read_text()
 

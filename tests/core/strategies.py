@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.samples import TYPES, document, encoded
 from gateway.core.invoice import Invoice
 from gateway.core.parse import parse
+from tests.core.samples import TYPES, document, encoded
 
 Document = dict[str, Any]
 

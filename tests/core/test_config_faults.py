@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.samples import DIALECTS
 from gateway.core import schema
 from gateway.core.config import Config
 from gateway.core.config_faults import config_faults, is_loopback, listener
 from gateway.core.money import decode_amount
+from tests.core.samples import DIALECTS
 
 TINY: dict[str, Any] = {
     "dialect": "tiny",
@@ -113,6 +113,10 @@ def test_crosswalks_are_those_of_the_dialect() -> None:
         upstreams={"eu": TINY, "m": {"dialect": "mute", "base_url": "https://m", "crosswalk": {"a/b": "same"}}}
     )
     assert faults == {"/upstreams/m/crosswalk/a~1b": '"a/b" is no crosswalk of mute'}
+    faults = found(
+        upstreams={"eu": TINY, "m": {"dialect": "mute", "base_url": "https://m", "crosswalk": {"item": "same"}}}
+    )
+    assert faults == {"/upstreams/m/crosswalk/item": '"item" is no crosswalk of mute; did you mean "items"?'}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from core.samples import CUSTOMERS, MUTE, TINY, Extension, LineExtension, draft, invoice, line, upstream
 from gateway.core.crosswalk import Crosswalk, Entry
 from gateway.core.dialect import Draft, translate
 from gateway.core.errors import Untranslatable
@@ -15,6 +15,7 @@ from gateway.core.losses import LEAVES
 from gateway.core.money import Amount
 from gateway.core.result import Stated
 from gateway.core.totals import checked_totals
+from tests.core.samples import CUSTOMERS, MUTE, TINY, Extension, LineExtension, draft, invoice, line, upstream
 
 REQUEST = Request("POST", "/bills", b"{}")
 S20 = Tax("S", Amount("20.00"))
@@ -78,6 +79,9 @@ def test_an_extension_is_the_dialects_own_struct() -> None:
     assert draft().extension() == Extension()
     assert draft(dialect=MUTE).extension() is None
     assert draft(dialect=MUTE).line_extension(0) is None
+    other = structs.replace(TINY, name="other")
+    assert draft(found, dialect=other).extension() == Extension()
+    assert draft(found, dialect=other).line_extension(1) is None
 
 
 def test_an_id_comes_from_the_crosswalk() -> None:

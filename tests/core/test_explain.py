@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from core.samples import MUTE, TYPES, document, encoded, upstream
 from gateway.core.answer import ENCODER
 from gateway.core.config import Route, When
 from gateway.core.crosswalk import Crosswalk
@@ -13,6 +12,7 @@ from gateway.core.errors import Forbidden, InvalidInvoice, NoRoute, TotalsMismat
 from gateway.core.explain import MASK, Explanation, Target, explain
 from gateway.core.plan import Book, Caller, make_plan
 from gateway.core.routing import compile_rules
+from tests.core.samples import MUTE, TYPES, document, encoded, upstream
 
 UPSTREAMS = {
     "tiny-eu": upstream(),

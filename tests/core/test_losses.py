@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from core.samples import FIELDS, invoice, line
 from gateway.core.losses import (
     LEAVES,
     Fate,
@@ -21,6 +20,7 @@ from gateway.core.losses import (
     refused,
 )
 from gateway.core.result import Loss
+from tests.core.samples import FIELDS, invoice, line
 
 FIND = loss_finder(expand(FIELDS))
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.samples import TYPES, codes, document, encoded, faults, line
 from gateway.core.errors import InvalidInvoice, MalformedJson, Problem
 from gateway.core.invoice import Invoice
 from gateway.core.parse import parse
 from gateway.core.schema import MOST_FAULTS
+from tests.core.samples import TYPES, codes, document, encoded, faults, line
 
 SMALLEST = encoded(document())
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from core.samples import TYPES, codes, document, encoded, faults, invoice, line
 from gateway.core.errors import InvalidInvoice
 from gateway.core.money import Amount
 from gateway.core.parse import parse
+from tests.core.samples import TYPES, codes, document, encoded, faults, invoice, line
 
 TAX = {"category": "S", "rate": "20"}
 

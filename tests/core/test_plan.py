@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from core.samples import CUSTOMERS, TINY, TYPES, document, encoded, invoice, upstream
 from gateway.core.config import Route, When
 from gateway.core.crosswalk import Crosswalk, Entry
 from gateway.core.errors import (
@@ -18,6 +17,7 @@ from gateway.core.errors import (
 from gateway.core.plan import Book, Caller, make_plan, named, next_leg
 from gateway.core.routing import compile_rules
 from gateway.core.totals import checked_totals
+from tests.core.samples import CUSTOMERS, TINY, TYPES, document, encoded, invoice, upstream
 
 ALL = Caller("billing")
 NOBODY = Crosswalk({"customers": {"someone": Entry(1)}})

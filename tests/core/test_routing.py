@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.samples import invoice, line
 from gateway.core import schema
 from gateway.core.config import Config, Route, When
 from gateway.core.errors import NoRoute
 from gateway.core.money import decode_amount
 from gateway.core.routing import Facts, compile_rules, present, route_faults, select, tried
 from gateway.core.totals import checked_totals
+from tests.core.samples import invoice, line
 
 TAX = {"category": "S", "rate": "20"}
 

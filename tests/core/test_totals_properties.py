@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.strategies import CURRENCIES, Document, documents, figure, read
 from gateway.core.errors import TotalsMismatch
 from gateway.core.money import plain
 from gateway.core.totals import STATED, Totals, checked_totals
+from tests.core.strategies import CURRENCIES, Document, documents, figure, read
 
 COMPUTED = [name for name in STATED if name not in ("prepaid_total", "rounding")]
 

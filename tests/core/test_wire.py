@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from core.samples import draft, invoice, line
-from core.strategies import Document, documents, read
 from gateway.core.dialect import Draft
 from gateway.core.money import Amount, exact, fits
 from gateway.core.wire import body, price
+from tests.core.samples import draft, invoice, line
+from tests.core.strategies import Document, documents, read
 
 S20 = [{"category": "S", "rate": "20"}]
 
@@ -97,6 +97,8 @@ def test_a_price_is_folded_where_nothing_else_will_do(
     assert own.faults == []
     noted = {one.pointer for one in own.losses if one.disposition == "folded"}
     assert noted == {f"/lines/0/{name}" for name in lost} | ({"/prices_include_tax"} if gross else set())
+    into = f"1 x {unit_price}" if "quantity" in lost else "price"
+    assert {one.detail for one in own.losses if one.pointer.startswith("/lines")} == {f"folded into {into}"}
 
 
 @pytest.mark.parametrize(

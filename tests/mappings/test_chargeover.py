@@ -13,7 +13,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import conversations
 
 from gateway.core.answer import discrepancies
 from gateway.core.dialect import Translation
@@ -22,6 +21,7 @@ from gateway.core.exchange import Reply, Request, Seen, Step, advance
 from gateway.core.result import Absent, Created
 from gateway.sandbox.chargeover import Simulation
 from mappings.chargeover import DIALECT, PAYCYCLES, Paycycle, external_key
+from tests.support import conversations
 
 AUTHORIZATION = ("authorization", "Basic " + b64encode(b"sandbox-public:sandbox-private").decode())
 EXTERNAL_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", fullmatch=True)

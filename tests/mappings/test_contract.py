@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import conversations
 
 from gateway.core.dialect import Dialect, Translation, Upstream
 from gateway.core.errors import Untranslatable
@@ -16,6 +15,7 @@ from gateway.core.money import Amount
 from gateway.core.result import Created, NotSent, Outcome, Rejected, Unknown
 from gateway.core.totals import checked_totals
 from gateway.shell.catalog import dialects
+from tests.support import conversations
 
 SENT = [path for path in conversations.files() if conversations.read(path)["turns"]]
 TURNS = [(path, turn) for path in SENT for turn in range(len(conversations.read(path)["turns"]))]

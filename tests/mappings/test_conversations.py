@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support import conversations
 
 from gateway.shell.catalog import dialects
+from tests.support import conversations
 
 FILES = list(conversations.files())
 

@@ -6,13 +6,13 @@ from urllib.parse import unquote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import conversations
 
 from gateway.core.dialect import Translation
 from gateway.core.errors import Untranslatable
 from gateway.core.exchange import Reply, Request, Step, advance
 from gateway.core.result import Absent, Created, Unknown
 from mappings.exsited import DIALECT, MOST_PAGES, PAGE
+from tests.support import conversations
 
 # What could leave a segment of a path, whole or in part, plain or encoded, mixed with what any text may hold.
 PIECES = st.one_of(

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from support import conversations
 
 from gateway.core.dialect import Translation
 from gateway.core.errors import Untranslatable
@@ -18,6 +17,7 @@ from gateway.core.exchange import Reply
 from gateway.core.totals import checked_totals
 from gateway.sandbox.katsupay import KEY, Simulation
 from mappings.katsupay import DIALECT
+from tests.support import conversations
 
 TAX_SETS: tuple[list[dict[str, str]], ...] = (
     [],

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from support import conversations
 
 from gateway.core.dialect import Translation
 from gateway.core.errors import Untranslatable
 from gateway.sandbox.mykaarma import AUTHORIZED, CREDENTIALS, Simulation
 from mappings.mykaarma import DIALECT, Settings
+from tests.support import conversations
 
 DIGITS = {"USD": 2, "JPY": 0, "KWD": 3}
 TAXES: tuple[list[dict[str, str]], ...] = (

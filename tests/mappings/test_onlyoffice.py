@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from support import conversations
 
 from gateway.core.dialect import Translation
 from gateway.core.errors import Untranslatable
@@ -17,6 +16,7 @@ from gateway.core.exchange import Reply
 from gateway.core.totals import checked_totals
 from gateway.sandbox.onlyoffice import TOKEN, Simulation
 from mappings.onlyoffice import DIALECT, LANGUAGES, Settings
+from tests.support import conversations
 
 RATES = {7: Fraction(20), 8: Fraction(7), 9: Fraction(0), 10: Fraction("5.5")}
 """What the taxes of `upstream.json` are at the portal."""

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.running import Peer, answering, invoice, ok, playing, running, timeout
 
 from gateway.core.config import Auth, Basic, Header, OAuth, SecretRef
 from gateway.core.exchange import Reply, Request, Seen
@@ -18,6 +17,7 @@ from gateway.shell.auth import MARGIN, TokenHolder, fixed, lifetime, token_reque
 from gateway.shell.catalog import dialects
 from gateway.shell.client import Sender
 from gateway.shell.secrets import resolve
+from tests.support.running import Peer, answering, invoice, ok, playing, running, timeout
 
 POST = Request("POST", "/invoices", b"{}")
 EXSITED = dialects()["exsited"]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
-from support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
 
 from gateway import __version__, demo
 from gateway.__main__ import main
@@ -22,6 +21,7 @@ from gateway.demo import quiet_log
 from gateway.shell import commands
 from gateway.shell.compose import Service
 from gateway.shell.configuration import load
+from tests.support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
 
 NOWHERE = "http://127.0.0.1:1"
 COMMANDS = {

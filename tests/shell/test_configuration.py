@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from support.running import Edit, added, configured, replaced
 
 from gateway import demo
 from gateway.core.crosswalk import Entry
 from gateway.shell.configuration import ConfigurationError, Loaded, line_of, load
+from tests.support.running import Edit, added, configured, replaced
 
 NOWHERE = "http://127.0.0.1:1"
 

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.running import answering, configured, invoice, ok, playing, replaced, running, unreachable
 
 from gateway.core.dialect import Translation
 from gateway.core.events import Answered, Concluded, Event, Routed, Sending
@@ -27,6 +26,7 @@ from gateway.shell.client import Sender
 from gateway.shell.compose import book
 from gateway.shell.configuration import load
 from gateway.shell.gateway import Counterpart, Delivered, Gateway, new_id, uuid7
+from tests.support.running import answering, configured, invoice, ok, playing, replaced, running, unreachable
 
 ANYBODY = Caller("somebody")
 FALLBACK = replaced(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import NAMES, added, invoice, replaced, running, timeout
 
 from gateway.shell import logs
+from tests.support.running import NAMES, added, invoice, replaced, running, timeout
 
 FIELDS = {
     "listening": {"api", "ops", "config"},

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
-from support.running import NAMES, World, added, invoice, replaced, running, timeout, unreachable
 
 from gateway.core.errors import PROBLEMS
 from gateway.core.losses import LEAVES
 from gateway.shell.catalog import dialects
 from gateway.shell.metrics import OUTCOMES
+from tests.support.running import NAMES, World, added, invoice, replaced, running, timeout, unreachable
 
 PREFIX = "invoice_gateway_"
 LABELS: dict[str, set[str]] = {

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.running import configured, invoice
-
 from gateway.core.errors import Fault, Forbidden, InvalidInvoice
 from gateway.core.explain import Explanation, explain
 from gateway.core.plan import Caller
 from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import load
 from gateway.shell.report import explanation, problem, table
+from tests.support.running import configured, invoice
 
 
 def explained(folder: Path, dialect: str, *, everywhere: bool = False, **changes: Any) -> Explanation:

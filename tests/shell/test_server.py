@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import ClientSession, web
 from msgspec import Struct
-from support.running import NAMES, Answer, added, invoice, replaced, running, timeout, unreachable
 
 from gateway.core.errors import PROBLEMS
 from gateway.core.events import Event, Refused
 from gateway.shell import logs
 from gateway.shell.clients import Clients
 from gateway.shell.server import Api, Limits
+from tests.support.running import NAMES, Answer, added, invoice, replaced, running, timeout, unreachable
 
 JSON = "application/json"
 BILLING = "token-of-billing"

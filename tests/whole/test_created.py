@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError
-from support.running import NAMES, PRODUCTS, World, invoice, running
+
+from tests.support.running import NAMES, PRODUCTS, World, invoice, running
 
 RULES = {
     "mykaarma": "workshops",

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import NAMES, Answer, invoice, replaced, running, unreachable
+
+from tests.support.running import NAMES, Answer, invoice, replaced, running, unreachable
 
 OWN = {"host", "content-length", "user-agent", "accept-encoding", "connection"}
 """Headers that HTTP itself needs; the rest is the dialect's and the credentials'."""

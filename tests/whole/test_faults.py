@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from support.running import NAMES, Answer, World, invoice, running, timeout
 
 from gateway.sandbox.faults import FAULTS
 from gateway.sandbox.server import catalog
 from gateway.shell.catalog import dialects
+from tests.support.running import NAMES, Answer, World, invoice, running, timeout
 
 DIALECTS = sorted(dialects())
 CREATION: dict[str, dict[str, str]] = {name: {"method": "POST"} for name in DIALECTS} | {

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import NAMES, PRODUCTS, Edit, World, added, invoice, replaced, running, unreachable
+
+from tests.support.running import NAMES, PRODUCTS, Edit, World, added, invoice, replaced, running, unreachable
 
 DEFAULT = 'name = "default"\nto = "chargeover-us"'
 FALLBACK = replaced(DEFAULT, f'{DEFAULT}\nfallback = ["onlyoffice-eu", "katsupay-lagos"]')
