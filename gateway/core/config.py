@@ -121,11 +121,14 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 Digest = Annotated[str, Meta(pattern=codes.SHA256)]
 
 
+Two = Meta(min_length=1, max_length=2)
+
+
 class Client(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may call: a token in plain text or by reference, or its SHA-256; two of them while one is replaced."""
 
-    token: Secret | list[Secret] | None = None
-    token_sha256: Digest | list[Digest] | None = None
+    token: Secret | Annotated[list[Secret], Two] | None = None
+    token_sha256: Digest | Annotated[list[Digest], Two] | None = None
     operator: bool = False
     upstreams: list[str] | None = None
     rate: Annotated[float, Meta(gt=0)] | None = None

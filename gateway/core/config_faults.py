@@ -74,17 +74,22 @@ def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str
         known = f"is not a dialect: {', '.join(sorted(dialects))}{nearest(upstream.dialect, dialects)}"
         yield Fault(f"{place}/dialect", "unknown-dialect", f"{quoted(upstream.dialect)} {known}")
         return
-    if not kinds and "none" not in dialect.auth:
-        yield Fault(f"{place}/auth", "missing", f"{dialect.name} needs auth = {{ {' or '.join(dialect.auth)} = … }}")
-    elif kinds and kinds[0] not in dialect.auth:
-        yield Fault(f"{place}/auth/{kinds[0]}", "unfit", f"{dialect.name} takes {' or '.join(dialect.auth)}")
     for kind in upstream.crosswalk:
         if kind not in dialect.crosswalks:
             known = f"is no crosswalk of {dialect.name}{nearest(kind, dialect.crosswalks or KINDS)}"
             yield Fault(f"{place}/crosswalk/{escape(kind)}", "unknown-field", f"{quoted(kind)} {known}")
-    for kind, required in dialect.crosswalks.items():
-        if required and kind not in upstream.crosswalk:
-            yield Fault(f"{place}/crosswalk", "missing", f"{dialect.name} needs the crosswalk {kind}")
+
+
+def config_warnings(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[str]:
+    """What is hardly meant, but may be: a proxy can add credentials, and callers can send the upstream's own ids."""
+    for name, upstream in config.upstreams.items():
+        dialect, auth = dialects[upstream.dialect], upstream.auth.kind
+        if auth not in dialect.auth:
+            wanted = " or ".join(dialect.auth)
+            yield f"[upstreams.{name}] {dialect.name} wants auth = {{ {wanted} = … }}, not {auth}"
+        for kind, required in dialect.crosswalks.items():
+            if required and kind not in upstream.crosswalk:
+                yield f"[upstreams.{name}] {dialect.name} translates {kind} by a crosswalk, and there is none"
 
 
 def _url_faults(place: str, upstream: UpstreamConfig) -> Iterator[Fault]:

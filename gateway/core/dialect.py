@@ -172,12 +172,22 @@ class Draft:
         return int(own)
 
     def find_tax(self, pointer: str, tax: Tax) -> Entry | None:
-        """The upstream's tax of the same rate; None for a tax of rate 0 that the crosswalk does not have."""
-        key = tax.id or f"{tax.category}:{rate_text(tax.rate)}"
-        known = self.upstream.dialect.name in tax.identifiers or self.upstream.crosswalk.find("taxes", key)
-        if not known and not tax.rate:
-            self.lose(f"{pointer}/category", "dropped", None, f"the crosswalk has no tax {key}, and it adds nothing")
-            return None
+        """The upstream's tax of the same rate: by the tax's id, else by category and rate such as `S:20`.
+
+        None for a tax of rate 0 that the crosswalk does not have: it adds nothing.
+        """
+        rated = f"{tax.category}:{rate_text(tax.rate)}"
+        key = tax.id or rated
+        if self.upstream.dialect.name not in tax.identifiers:
+            crosswalk = self.upstream.crosswalk
+            if tax.id is not None and not crosswalk.find("taxes", key) and crosswalk.find("taxes", rated):
+                self.lose(f"{pointer}/id", "dropped", None, f"the crosswalk has the tax as {rated}")
+                key = rated
+            if not tax.rate and not crosswalk.find("taxes", key):
+                self.lose(
+                    f"{pointer}/category", "dropped", None, f"the crosswalk has no tax {key}, and it adds nothing"
+                )
+                return None
         entry = self.find("taxes", pointer, key, tax.identifiers)
         if entry.rate is not None and entry.rate != tax.rate:
             rates = f"{plain(entry.rate)} %, the invoice says {plain(tax.rate)} %"

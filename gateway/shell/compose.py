@@ -73,7 +73,15 @@ class Service:
 
     async def _listen(self, app: web.Application, address: str) -> str:
         host, port = listener(address)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=60)
+        # A packed body is refused; unpacking it all the same would only make aiohttp stumble over a broken one.
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=logs.bridge(self._log),
+            auto_decompress=False,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=60,
+        )
         self._runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, host, port).start()

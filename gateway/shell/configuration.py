@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gateway.core import schema
 from gateway.core.config import Config, Table, TaxRow, UpstreamConfig
-from gateway.core.config_faults import config_faults
+from gateway.core.config_faults import config_faults, config_warnings
 from gateway.core.crosswalk import Crosswalk, Entry
 from gateway.core.dialect import Dialect, Upstream
 from gateway.core.errors import Fault
@@ -72,7 +72,7 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
         raise ConfigurationError(_messages(path, text, document, faults))
     digests = b"".join(sha256(content).digest() for content in (text.encode(), *files.contents))
     revision = sha256(digests).hexdigest()[:12]
-    warnings = (*_warnings(config), *_not_yet(document))
+    warnings = (*config_warnings(config, known), *_warnings(config), *_not_yet(document))
     return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings)
 
 

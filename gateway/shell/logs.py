@@ -33,6 +33,19 @@ def logger(stream: BinaryIO | None = None) -> FilteringBoundLogger:
     return made
 
 
+def bridge(log: FilteringBoundLogger) -> logging.Logger:
+    """A logger for the HTTP server, which tells of broken requests in their own words: only the kind is printed."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kind = record.exc_info[0] if record.exc_info else None
+            log.warning("http", kind=kind.__name__ if kind else None)
+
+    made = logging.Logger("http", logging.WARNING)  # noqa: LOG001 - a shared one would collect handlers
+    made.addHandler(Handler())
+    return made
+
+
 def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
     """A listener that prints events; never a party's name or address, never an upstream's words about one."""
 

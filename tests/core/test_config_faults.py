@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core import schema
 from gateway.core.config import Config
-from gateway.core.config_faults import config_faults, is_loopback, listener
+from gateway.core.config_faults import config_faults, config_warnings, is_loopback, listener
 from gateway.core.money import decode_amount
 from tests.core.samples import DIALECTS
 
@@ -90,12 +90,8 @@ def test_a_dialect_has_to_exist() -> None:
     }
 
 
-def test_exactly_one_way_to_authenticate_that_the_dialect_takes() -> None:
-    """None where it needs one, several, or another one."""
-    assert of_upstream(auth={}) == {"/auth": "tiny needs auth = { bearer or header = … }"}
-    assert of_upstream(auth={"basic": {"username": "u", "password": "p"}}) == {
-        "/auth/basic": "tiny takes bearer or header"
-    }
+def test_there_is_at_most_one_way_to_authenticate() -> None:
+    """Of several, nobody could say which is meant."""
     assert of_upstream(auth={"bearer": "x", "header": {"name": "X", "value": "y"}}) == {
         "/auth": "one of header, bearer, not several"
     }
@@ -103,9 +99,24 @@ def test_exactly_one_way_to_authenticate_that_the_dialect_takes() -> None:
     assert found(upstreams=document()["upstreams"] | {"mute": {"dialect": "mute", "base_url": "https://m"}}) == {}
 
 
+def warned(**changes: Any) -> list[str]:
+    """What the document is warned of with these changes of its upstream."""
+    config = msgspec.convert(document(upstreams={"tiny": TINY | changes}), Config, dec_hook=decode_amount)
+    return list(config_warnings(config, DIALECTS))
+
+
+def test_credentials_and_crosswalks_that_a_dialect_wants_are_missed() -> None:
+    """A proxy may add the one, callers may send the upstream's own ids: a warning, no fault."""
+    assert warned() == []
+    assert warned(auth={}) == ["[upstreams.tiny] tiny wants auth = { bearer or header = … }, not none"]
+    basic = {"basic": {"username": "u", "password": "p"}}
+    assert warned(auth=basic) == ["[upstreams.tiny] tiny wants auth = { bearer or header = … }, not basic"]
+    wanted = "[upstreams.tiny] tiny translates customers by a crosswalk, and there is none"
+    assert warned(crosswalk={}) == [wanted]
+
+
 def test_crosswalks_are_those_of_the_dialect() -> None:
-    """What it needs is there, what it does not know is refused with the nearest name."""
-    assert of_upstream(crosswalk={}) == {"/crosswalk": "tiny needs the crosswalk customers"}
+    """What it does not know is refused with the nearest name."""
     assert of_upstream(crosswalk={"customers": "same", "tax": "same"}) == {
         "/crosswalk/tax": '"tax" is no crosswalk of tiny; did you mean "taxes"?'
     }

@@ -159,6 +159,17 @@ def test_a_tax_that_adds_nothing_may_be_dropped() -> None:
     assert faults(own) == [("/lines/0/taxes/1", "no-crosswalk-entry")]
 
 
+def test_a_tax_whose_id_the_crosswalk_lacks_is_found_by_category_and_rate() -> None:
+    """Its id is a word that is lost; where neither is known, the id is what is missed."""
+    vat = Tax("S", Amount("20"), id="vat-de")
+    own = draft(crosswalk=Crosswalk({"taxes": {"S:20": Entry(7, Decimal(20))}}))
+    assert own.find_tax("/lines/0/taxes/0", vat) == Entry(7, Decimal(20))
+    assert [(one.pointer, one.disposition) for one in own.losses] == [("/lines/0/taxes/0/id", "dropped")]
+    missed = draft()
+    missed.find_tax("/lines/0/taxes/0", vat)
+    assert '"vat-de"' in missed.faults[0].detail
+
+
 def test_a_taxs_own_identifier_goes_before_the_crosswalk() -> None:
     """As a party's."""
     assert draft().find_tax("/lines/0/taxes/0", Tax("E", Amount("0"), identifiers={"tiny": "T"})) == Entry("T")

@@ -130,6 +130,7 @@ def test_halves_go_away_from_zero(text: str, digits: int, expected: str) -> None
 def test_an_amount_fits_where_rounding_changes_nothing(value: Decimal, digits: int) -> None:
     """`fits` says whether a number of decimal places is enough."""
     assert fits(value, digits) is ((Fraction(value) * 10**digits).denominator == 1)
+    assert fits(Amount(plain(value)), digits) is fits(value, digits)
 
 
 @settings(max_examples=200, deadline=None)

@@ -214,6 +214,10 @@ LIMITS: list[dict[str, Any]] = [
     {"currency": "KWD", "totals": {"rounding": "0.001"}}, {"lines": [line(quantity="-2", unit_price="-10.00")]},
     {"number": None}, {"customer": {"id": "c", "identifiers": {"0088": "x" * 255}}},
     {"lines": [line(quantity="999999999999999", unit_price="0.000001")]},
+    {"lines": [line(taxes=[
+        {"category": "E", "rate": "0", "identifiers": {"tiny": "x"}},
+        {"category": "S", "rate": "100", "identifiers": {"0088": "x"}},
+    ])]},
 ]  # fmt: skip
 
 
@@ -248,6 +252,9 @@ def test_a_summary_names_the_first_fault_and_counts_the_others() -> None:
     with pytest.raises(InvalidInvoice) as caught:
         parse(encoded(document(number=5, note=6, language=7)), TYPES)
     assert caught.value.detail == "/number: must be a string, not a number, and 2 more"
+    with pytest.raises(InvalidInvoice) as caught:
+        parse(encoded(document(number=5)), TYPES)
+    assert caught.value.detail == "/number: must be a string, not a number"
 
 
 @pytest.mark.parametrize(
@@ -279,6 +286,19 @@ def test_the_idempotency_key_stands_in_for_external_id() -> None:
     assert parse(encoded(document()), TYPES, "billing:1").external_id == "billing:1"
     assert codes(without_id()) == {"/external_id": "missing"}
     assert codes(without_id(), "") == {"/external_id": "missing"}
+
+
+def test_a_false_alarm_changes_nothing() -> None:
+    """A text that only looks as if it held a control character: the slow way reads the same invoice."""
+    value = WHOLE | {"note": r"C:\u0001"}
+    del value["external_id"]
+    slow = parse(encoded(value), TYPES, "header:1")
+    assert (slow.external_id, slow.note) == ("header:1", r"C:\u0001")
+    assert parse(encoded(value | {"external_id": "own"}), TYPES).external_id == "own"
+    assert parse(encoded(value | {"external_id": "own"}), TYPES, "own").external_id == "own"
+    fast = parse(encoded(WHOLE), TYPES)
+    for name in set(fast.__struct_fields__) - {"extensions", "lines", "external_id", "note"}:
+        assert getattr(fast, name) == getattr(slow, name)
 
 
 @pytest.mark.parametrize("key", ["-x", "a b", "x" * 129, "ä", "a\n"])

@@ -286,6 +286,7 @@ def test_a_token_is_escaped(token: str, escaped: str) -> None:
 def test_a_quotation_is_short_and_harmless() -> None:
     """64 characters, no control characters, no halves of surrogate pairs."""
     assert schema.quoted("a") == '"a"'
+    assert schema.quoted("x" * 64) == f'"{"x" * 64}"'
     assert schema.quoted("x" * 65) == f'"{"x" * 64}…"'
     assert schema.quoted("a\x00\x9f\ud800\x7f") == '"a????"'
 

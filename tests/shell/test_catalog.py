@@ -47,6 +47,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         "",
         "DIALECT = 'odd'\n",
         "from gateway.core.dialect import Dialect\nDIALECT = Dialect\n",
+        "from mappings.katsupay import DIALECT  # whose name is another\n",
         "DIALECT = None\n",
     ],
 )

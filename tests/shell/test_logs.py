@@ -1,9 +1,11 @@
 """Logs: one JSON line a step from an allow-list of fields; no secret and nothing of a party, whatever happens."""
 
+import asyncio
 import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -30,6 +32,7 @@ FIELDS = {
     },
     "refused": {"request_id", "problem", "status", "seconds"},
     "defect": {"request_id", "kind", "places"},
+    "http": {"kind"},
 }
 """What each event may say beside time, level and its own name."""
 
@@ -129,6 +132,20 @@ async def test_what_became_of_an_exchange_is_told_with_its_reason(tmp_path: Path
         await world.send(invoice())
         (answered,) = [event for event in world.logged() if event["event"] == "answered"]
     assert (answered["outcome"], answered["reason"], answered["http_status"]) == ("not_sent", "rate-limited", 429)
+
+
+async def test_what_the_http_server_has_to_say_is_a_line_without_its_words(tmp_path: Path) -> None:
+    """They quote the request, which may hold a token."""
+    async with running(tmp_path) as world:
+        where = urlsplit(world.service.url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {CANARY}\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+        writer.close()
+        await writer.wait_closed()
+        event = world.logged()[-1]
+    assert set(event) == {"event", "level", "timestamp", *FIELDS["http"]}
+    assert (event["event"], event["level"], event["kind"]) == ("http", "warning", "BadHttpMessage")
 
 
 async def test_a_problem_of_the_caller_is_no_error(tmp_path: Path) -> None:
