@@ -77,11 +77,11 @@ def _row(status: int, answer: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _shortened(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer with the losses of one line standing for those of all; a terminal is only so high."""
+    """The answer with one loss of each disposition for all of them; a terminal is only so high."""
     losses = answer.get("losses", [])
-    shown = [loss for loss in losses if not loss["pointer"].startswith("/lines/") or "/lines/0/" in loss["pointer"]]
+    shown = list({loss["disposition"]: loss for loss in losses}.values())
     more = len(losses) - len(shown)
-    return {**answer, "losses": [*shown, f"… {more} more, of the other lines"]} if more else answer
+    return {**answer, "losses": [*shown, f"… and {more} more"]} if more else answer
 
 
 def _hints(url: str, ops_url: str, sandbox_url: str) -> str:
