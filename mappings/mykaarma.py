@@ -29,8 +29,8 @@ from gateway.core.invoice import Text
 from gateway.core.losses import carried, dropped, folded
 from gateway.core.money import ZERO, Amount, fits, plain, rounded
 from gateway.core.result import Created, NotSent, Outcome, Rejected, Stated, Totals, Unknown, UpstreamWarning
-from gateway.core.schema import escape
 from gateway.core.wire import JSON, body
+from gateway.core.wording import escape
 
 # Error codes that say that the gateway may not do this (credentials), and that nobody knows what happened.
 UNAUTHORIZED = frozenset(("100001", "100002", "100003", "100004", "100008", "100009"))

@@ -9,7 +9,7 @@ from gateway.core.crosswalk import KINDS
 from gateway.core.dialect import Dialect
 from gateway.core.errors import Fault
 from gateway.core.routing import route_faults
-from gateway.core.schema import escape, nearest, quoted
+from gateway.core.wording import escape, nearest, quoted
 
 
 def is_loopback(host: str) -> bool:

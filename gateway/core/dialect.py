@@ -19,8 +19,8 @@ from gateway.core.invoice import Adjustment, Invoice, Tax
 from gateway.core.losses import Fate, expand, loss_finder
 from gateway.core.money import ZERO, decode_amount, exact, plain, rate_text
 from gateway.core.result import Disposition, Loss, Stated
-from gateway.core.schema import quoted
 from gateway.core.totals import Totals
+from gateway.core.wording import quoted
 
 Protection = Literal["enforced", "lookup", "none"]
 """How a second creation is prevented: by the API itself, by asking it, or only by a person."""

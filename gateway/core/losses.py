@@ -13,7 +13,7 @@ from msgspec import Struct, inspect
 from gateway.core.codes import ICD
 from gateway.core.invoice import Invoice
 from gateway.core.result import Disposition, Loss
-from gateway.core.schema import escape
+from gateway.core.wording import escape
 
 Declared = Literal["carried", "refused"] | Disposition
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from gateway.core import codes, schema
+from gateway.core import codes, plainjson, schema, wording
 from gateway.core.errors import Fault, InvalidInvoice, MalformedJson
 from gateway.core.invoice import Invoice, Line, Party, Tax
 from gateway.core.money import DIGITS, HUNDRED, ZERO, Amount, decode_amount, fits
@@ -89,13 +89,13 @@ def invalid(faults: list[Fault]) -> InvalidInvoice:
 
 
 def read_json(body: bytes) -> object:
-    """The body as plain values, numbers as `schema.Number`.
+    """The body as plain values, numbers as `plainjson.Number`.
 
     Raises:
         MalformedJson: `body` is not JSON in UTF-8.
     """
     try:
-        return schema.read_json(body)
+        return plainjson.read_json(body)
     except (ValueError, RecursionError) as error:
         raise MalformedJson(_place(body, error)) from None
 
@@ -141,7 +141,7 @@ def semantic_faults(invoice: Invoice, extension_types: ExtensionTypes) -> list[F
 
 def _header_faults(invoice: Invoice) -> Iterator[Fault]:
     if invoice.currency not in DIGITS:
-        yield schema.unknown("/currency", invoice.currency, DIGITS, "an ISO 4217 code")
+        yield wording.unknown("/currency", invoice.currency, DIGITS, "an ISO 4217 code")
     if invoice.due_date is not None and invoice.due_date < invoice.issue_date:
         yield Fault("/due_date", "order", f"is before the issue date, {invoice.issue_date}")
     if invoice.billing_period is not None and invoice.billing_period.end < invoice.billing_period.start:
@@ -173,7 +173,7 @@ def _party_faults(pointer: str, party: Party, dialects: ExtensionTypes) -> Itera
     for name, address in (("billing_address", party.billing_address), ("shipping_address", party.shipping_address)):
         if address is not None and address.country is not None and address.country not in codes.COUNTRIES:
             place = f"{pointer}/{name}/country"
-            yield schema.unknown(place, address.country, codes.COUNTRIES, "an ISO 3166-1 alpha-2 code")
+            yield wording.unknown(place, address.country, codes.COUNTRIES, "an ISO 3166-1 alpha-2 code")
     if party.identifiers:
         yield from _scheme_faults(pointer, party.identifiers, dialects)
 
@@ -221,8 +221,8 @@ def _tax_faults(pointer: str, taxes: tuple[Tax, ...], dialects: ExtensionTypes) 
 def _scheme_faults(pointer: str, identifiers: Mapping[str, str], dialects: ExtensionTypes) -> Iterator[Fault]:
     for scheme in identifiers:
         if scheme not in dialects and codes.ICD.match(scheme) is None:
-            place = f"{pointer}/identifiers/{schema.escape(scheme)}"
-            yield schema.unknown(place, scheme, dialects, "an ISO 6523 code such as 0088, or a dialect")
+            place = f"{pointer}/identifiers/{wording.escape(scheme)}"
+            yield wording.unknown(place, scheme, dialects, "an ISO 6523 code such as 0088, or a dialect")
 
 
 def _extension_faults(
@@ -232,9 +232,9 @@ def _extension_faults(
     pick: Callable[[tuple[type[Struct] | None, type[Struct] | None]], type[Struct] | None],
 ) -> Iterator[Fault]:
     for name, raw in extensions.items():
-        place = f"{pointer}/{schema.escape(name)}"
+        place = f"{pointer}/{wording.escape(name)}"
         if name not in dialects:
-            yield schema.unknown(place, name, dialects, "a dialect")
+            yield wording.unknown(place, name, dialects, "a dialect")
         elif (kind := pick(dialects[name])) is None:
             yield Fault(place, "unknown-field", f"the dialect {name} has no extension here")
         else:

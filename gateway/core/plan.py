@@ -10,8 +10,8 @@ from gateway.core.errors import Forbidden, Problem, Untranslatable
 from gateway.core.invoice import Invoice
 from gateway.core.parse import ExtensionTypes, parse
 from gateway.core.routing import Decision, Facts, Rule, select
-from gateway.core.schema import quoted
 from gateway.core.totals import Totals, checked_totals
+from gateway.core.wording import quoted
 
 
 class Caller(Struct, frozen=True):

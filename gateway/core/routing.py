@@ -11,8 +11,8 @@ from gateway.core.errors import Fault, NoRoute
 from gateway.core.invoice import Invoice
 from gateway.core.losses import FIELDS
 from gateway.core.money import DIGITS, plain
-from gateway.core.schema import escape, nearest, quoted
 from gateway.core.totals import Totals
+from gateway.core.wording import escape, nearest, quoted
 
 
 class Facts(Struct, frozen=True):

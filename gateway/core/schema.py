@@ -4,12 +4,9 @@ msgspec stops at the first fault; this is the slow way that is taken to name all
 through `msgspec.inspect`, so that there is one schema. Used for invoices, extensions and the configuration.
 """
 
-import json
 import operator
 import re
-from collections.abc import Iterable
 from datetime import date, datetime
-from difflib import get_close_matches
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -20,76 +17,10 @@ from msgspec import Raw, inspect
 from gateway.core.codes import CONTROL, FORMS, SAMPLES
 from gateway.core.errors import Fault
 from gateway.core.money import is_decimal_text
+from gateway.core.plainjson import Number, write_json
+from gateway.core.wording import described, escape, nearest, quoted
 
 MOST_FAULTS = 1000
-
-
-class Number:
-    """A JSON number as it was written; it never becomes a float. No struct, so that msgspec asks how to write it."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Number) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __repr__(self) -> str:
-        return f"Number({self.text})"
-
-
-def read_json(body: bytes) -> object:
-    """JSON in UTF-8 as plain values with `Number` for numbers; of duplicate keys the last counts.
-
-    Raises:
-        ValueError: not JSON, or not UTF-8.
-        RecursionError: nested too deep.
-    """
-    return json.loads(body.decode(), parse_int=Number, parse_float=Number, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def write_json(value: object) -> bytes:
-    """The inverse of `read_json`."""
-    return msgspec.json.encode(value, enc_hook=_write_number)
-
-
-def _write_number(value: object) -> Raw:
-    if isinstance(value, Number):
-        return Raw(value.text.encode())
-    raise NotImplementedError(type(value).__name__)
-
-
-def escape(token: str) -> str:
-    """A reference token of a pointer (RFC 6901 section 3); half a surrogate pair, which no UTF-8 can say, is a `?`."""
-    return token.replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "…"?`, or nothing."""
-    close = get_close_matches(word[:64], list(known), n=5, cutoff=0.6)
-    # Of words that are about as close, people mean the one that begins alike.
-    best = max(
-        close, key=lambda other: sum(mine == theirs for mine, theirs in zip(word, other, strict=False)), default=""
-    )
-    return f'; did you mean "{best}"?' if best else ""
-
-
-def unknown(pointer: str, value: str, known: Iterable[str], wanted: str) -> Fault:
-    """The fault of a value that is not on its list."""
-    return Fault(pointer, "unknown-code", f"{quoted(value)} is not {wanted}{nearest(value, known)}")
-
-
-def quoted(value: str) -> str:
-    """The value between quotation marks, cut to what a person can read, without control characters."""
-    return f'"{CONTROL.sub("?", value[:64])}{"…" if len(value) > 64 else ""}"'
 
 
 def faults(value: object, kind: object, pointer: str = "") -> list[Fault]:
@@ -172,7 +103,7 @@ class _Examination:
                 return self.raw(value, pointer)
             case inspect.AnyType():
                 return value
-        raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {_what(value)}")
+        raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {described(value)}")
 
     def struct(self, value: dict[str, object], node: inspect.StructType, pointer: str) -> object:
         repaired: dict[str, object] = {}
@@ -276,7 +207,7 @@ class _Examination:
         if isinstance(value, date) and isinstance(value, datetime) is not day:
             return value  # TOML has dates of its own
         if not isinstance(value, str):
-            raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {_what(value)}")
+            raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {described(value)}")
         try:
             return msgspec.to_builtins(msgspec.convert(value, date if day else datetime))
         except msgspec.ValidationError:
@@ -335,24 +266,6 @@ _WANTED: dict[type, str] = {
 def wanted(node: inspect.Type) -> str:
     """What the type wants, in words."""
     return _WANTED.get(type(_bare(node)), "something else")
-
-
-def _what(value: object) -> str:  # noqa: PLR0911 - a table
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case Number() | int() | float():
-            return "a number"
-        case str():
-            return f"the string {quoted(value)}"
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return f"a {type(value).__name__}"
 
 
 def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, C901, PLR0911, PLR0912 - a table; of whatever type is asked for

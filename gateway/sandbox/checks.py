@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.exchange import Request
 from gateway.core.money import fits
-from gateway.core.schema import Number, read_json, write_json
+from gateway.core.plainjson import Number, read_json, write_json
 from gateway.sandbox.simulation import header
 
 Wrong = tuple[str, str]

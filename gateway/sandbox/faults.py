@@ -16,7 +16,7 @@ from aiohttp import web
 from msgspec import Meta, Struct, structs
 
 from gateway.core.exchange import Reply
-from gateway.core.schema import Number, read_json
+from gateway.core.plainjson import Number, read_json
 from gateway.sandbox.simulation import ENCODER, json_reply
 
 MEBIBYTE = b" " * 2**20

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gateway.core.exchange import Request
 from gateway.core.money import ZERO
-from gateway.core.schema import Number
+from gateway.core.plainjson import Number
 from gateway.sandbox import strict
 from gateway.sandbox.strict import Refused
 

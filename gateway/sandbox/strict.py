@@ -8,7 +8,7 @@ from decimal import Decimal
 from urllib.parse import parse_qsl, unquote
 
 from gateway.core.exchange import Request
-from gateway.core.schema import Number, read_json
+from gateway.core.plainjson import Number, read_json
 from gateway.sandbox.simulation import header
 
 Check = Callable[[object], bool]

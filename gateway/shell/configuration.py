@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.core import schema
+from gateway.core import schema, wording
 from gateway.core.config import Config, Table, TaxRow, UpstreamConfig
 from gateway.core.config_faults import config_faults, config_warnings
 from gateway.core.crosswalk import Crosswalk, Entry
@@ -121,7 +121,7 @@ class _Files:
 
 
 def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Files, faults: list[Fault]) -> Upstream:
-    place = f"/upstreams/{schema.escape(name)}"
+    place = f"/upstreams/{wording.escape(name)}"
     found, repaired = schema.examine(upstream.settings, dialect.settings, f"{place}/settings")
     settings: object = None
     try:
@@ -133,7 +133,7 @@ def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Fil
     tables: dict[str, dict[str, Entry]] = {}
     same = set()
     for kind, table in upstream.crosswalk.items():
-        where = f"{place}/crosswalk/{schema.escape(kind)}"
+        where = f"{place}/crosswalk/{wording.escape(kind)}"
         if table == "same":
             same.add(kind)
         else:
@@ -144,7 +144,7 @@ def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Fil
 def _entries(place: str, table: Table, files: _Files, faults: list[Fault]) -> Iterator[tuple[str, Entry]]:
     if isinstance(table, str):
         faults.append(
-            Fault(place, "type", f'must be "same", a table, or {{ file = "….csv" }}, not {schema.quoted(table)}')
+            Fault(place, "type", f'must be "same", a table, or {{ file = "….csv" }}, not {wording.quoted(table)}')
         )
         return
     name = table.get("file")
@@ -166,8 +166,8 @@ def _csv_entries(place: str, name: str, files: _Files, faults: list[Fault]) -> I
         key, own, rate = row["id"], row["upstream_id"], row.get("rate", "")
         wrong = (
             "id and upstream_id must not be empty" if not key or not own
-            else f"another row has the id {schema.quoted(key)}" if key in seen
-            else f"{schema.quoted(rate)} is not a decimal" if rate and not is_decimal_text(rate)
+            else f"another row has the id {wording.quoted(key)}" if key in seen
+            else f"{wording.quoted(rate)} is not a decimal" if rate and not is_decimal_text(rate)
             else None
         )  # fmt: skip
         seen.add(key)
@@ -180,10 +180,10 @@ def _csv_entries(place: str, name: str, files: _Files, faults: list[Fault]) -> I
 def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
     for name, upstream in config.upstreams.items():
         for pointer, secret in secrets.references(upstream.auth):
-            yield from secrets.secret_faults(f"/upstreams/{schema.escape(name)}/auth{pointer}", secret, folder)
+            yield from secrets.secret_faults(f"/upstreams/{wording.escape(name)}/auth{pointer}", secret, folder)
     for name, client in config.clients.items():
         for secret in secrets.tokens(client):
-            yield from secrets.secret_faults(f"/clients/{schema.escape(name)}/token", secret, folder)
+            yield from secrets.secret_faults(f"/clients/{wording.escape(name)}/token", secret, folder)
 
 
 def _warnings(config: Config) -> Iterator[str]:

@@ -26,7 +26,7 @@ from gateway.core.events import Event, Refused
 from gateway.core.explain import Target, explain
 from gateway.core.plan import Caller
 from gateway.core.result import Created
-from gateway.core.schema import quoted
+from gateway.core.wording import quoted
 from gateway.shell import problems
 from gateway.shell.clients import Clients
 from gateway.shell.gateway import Gateway, new_id

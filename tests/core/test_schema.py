@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Raw, Struct, inspect
 
-from gateway.core import schema
+from gateway.core import plainjson, schema, wording
 from gateway.core.config import Config
 from gateway.core.errors import Fault
 from gateway.core.invoice import Invoice
 from gateway.core.money import Amount, decode_amount
-from gateway.core.schema import Number
+from gateway.core.plainjson import Number
 
 
 class Inner(Struct, frozen=True):
@@ -240,12 +240,12 @@ def test_an_answer_has_an_end() -> None:
 def test_numbers_are_kept_as_they_were_written() -> None:
     """No float comes near, whatever their size."""
     text = b'{"a":[1.10,-0,1e999999999,12345678901234567890],"b":{"c":null,"d":"\xc3\xbc"}}'
-    value = schema.read_json(text)
+    value = plainjson.read_json(text)
     assert value == {
         "a": [Number("1.10"), Number("-0"), Number("1e999999999"), Number("12345678901234567890")],
         "b": {"c": None, "d": "ü"},
     }
-    assert schema.write_json(value) == text
+    assert plainjson.write_json(value) == text
 
 
 def test_numbers_compare_by_their_text() -> None:
@@ -258,20 +258,20 @@ def test_numbers_compare_by_their_text() -> None:
 
 def test_of_duplicate_keys_the_last_counts() -> None:
     """Contract 6."""
-    assert schema.read_json(b'{"a":1,"a":2}') == {"a": Number("2")}
+    assert plainjson.read_json(b'{"a":1,"a":2}') == {"a": Number("2")}
 
 
 @pytest.mark.parametrize("body", [b"NaN", b"-Infinity", b"{", b"\xff", b'\xef\xbb\xbf""', b"'a'", b'"\n"', b"01"])
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     """RFC 8259, in UTF-8 without a byte order mark."""
     with pytest.raises(ValueError, match=r"."):
-        schema.read_json(body)
+        plainjson.read_json(body)
 
 
 def test_only_plain_values_are_written() -> None:
     """The inverse of reading, and no more."""
     with pytest.raises(NotImplementedError, match="complex"):
-        schema.write_json(1j)
+        plainjson.write_json(1j)
 
 
 @pytest.mark.parametrize(
@@ -280,15 +280,15 @@ def test_only_plain_values_are_written() -> None:
 )
 def test_a_token_is_escaped(token: str, escaped: str) -> None:
     """RFC 6901 section 3; and a pointer can always be said in UTF-8."""
-    assert schema.escape(token) == escaped
+    assert wording.escape(token) == escaped
 
 
 def test_a_quotation_is_short_and_harmless() -> None:
     """64 characters, no control characters, no halves of surrogate pairs."""
-    assert schema.quoted("a") == '"a"'
-    assert schema.quoted("x" * 64) == f'"{"x" * 64}"'
-    assert schema.quoted("x" * 65) == f'"{"x" * 64}…"'
-    assert schema.quoted("a\x00\x9f\ud800\x7f") == '"a????"'
+    assert wording.quoted("a") == '"a"'
+    assert wording.quoted("x" * 64) == f'"{"x" * 64}"'
+    assert wording.quoted("x" * 65) == f'"{"x" * 64}…"'
+    assert wording.quoted("a\x00\x9f\ud800\x7f") == '"a????"'
 
 
 json_values = st.recursive(
