@@ -1,6 +1,14 @@
 """Options of the test run."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# A commit is judged by the same examples however often it is run; at home every run looks at new ones.
+settings.register_profile("ci", derandomize=True)
+if "CI" in os.environ:
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
