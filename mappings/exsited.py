@@ -129,7 +129,7 @@ def create(translation: Translation, repeat: bool) -> Conversation:
     if any(fault.code in ("401", "403") for fault in faults):
         return NotSent("unauthorized", f"the upstream refused the credentials: {faults[0].detail}", seen.status)
     words = text_of(answer.message) or (faults[0].detail if faults else "")
-    if not words:
+    if not words or not (faults or answer.code or answer.object == "error"):  # a message alone may be anybody's
         raise Unreadable(f"status {seen.status} without a reason that could be read")
     refusal = Rejected(seen.status, str(answer.code or seen.status), words, faults)
     return settled((yield from lookup(translation)), refusal) if repeat else refusal

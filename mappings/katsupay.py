@@ -136,7 +136,8 @@ def create(translation: Translation, repeat: bool) -> Conversation:  # noqa: ARG
         raise Unreadable(f"status {seen.status} with a success inside")
     words = text_of(answer.message or pascal.Message or answer.title)
     faults = _faults(answer.errors if answer.errors is not None else pascal.Errors)
-    if seen.status >= 400 and not (words or faults or False in (answer.succeeded, pascal.Succeeded)):
+    refused = False in (answer.succeeded, pascal.Succeeded)
+    if seen.status >= 400 and not (refused or faults or answer.title):  # a message alone may be anybody's
         raise Unreadable(f"status {seen.status} without a reason that could be read")
     return Rejected(seen.status, str(seen.status), words or "no reason given", faults)
 

@@ -14,11 +14,11 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from gateway.core.codes import CONTROL
 from gateway.core.money import Amount
-from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
+from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown
 
 
 class Request(Struct, frozen=True):
@@ -123,6 +123,8 @@ def settled(found: Outcome | Absent, refusal: Rejected) -> Outcome:
             return refusal
         case NotSent():
             return doubt(found)
+        case Created():
+            return structs.replace(found, adopted=True)
         case _:
             return found
 

@@ -64,7 +64,10 @@ class Stated(Struct, frozen=True):
 
 
 class Created(Struct, frozen=True):
-    """The invoice exists at the upstream, and this is its id there."""
+    """The invoice exists at the upstream, and this is its id there.
+
+    `adopted`: it was found by its reference after a doubt, and its content compared.
+    """
 
     invoice: Stated
     http_status: int
@@ -72,6 +75,7 @@ class Created(Struct, frozen=True):
     message: str | None = None
     ids: dict[str, str] = {}
     warnings: tuple[UpstreamWarning, ...] = ()
+    adopted: bool = False
 
 
 class Rejected(Struct, frozen=True):

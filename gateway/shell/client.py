@@ -55,6 +55,7 @@ class Sender:
         self.credentials = credentials
         self._unauthorized = dialect.unauthorized
         self._session = session
+        self._shown: Headers = ()
 
     async def send(self, request: Request, left: Callable[[], float]) -> Seen:
         """The request's reply as far as it is the dialect's to judge; `left` are the seconds until the deadline.
@@ -65,6 +66,7 @@ class Sender:
             headers = await self._credentials(left)
             if isinstance(headers, NotSent):
                 return headers
+            self._shown = headers
             seen = await self._once(request, headers, left)
             if isinstance(seen, Reply):
                 seen = judge(seen, self._unauthorized, datetime.now(UTC))
@@ -74,6 +76,10 @@ class Sender:
             if not self.credentials.renewable or attempt == 2:
                 return seen
         raise AssertionError("the second attempt returns")
+
+    def distrust(self) -> None:
+        """The credentials that were shown last did not do; others are fetched for the next request if there can be."""
+        self.credentials.refused(self._shown)
 
     async def _credentials(self, left: Callable[[], float]) -> Headers | NotSent:
         try:

@@ -105,6 +105,9 @@ class Gateway:
             outcome = await self.converse(upstream.name, upstream.dialect.create(leg.translation, False))
         finally:
             self.in_flight[upstream.name] -= 1
+        if isinstance(outcome, NotSent) and outcome.reason == "unauthorized":
+            # Some upstreams say so inside an answer that only the mapping can read.
+            self._counterparts[upstream.name].sender.distrust()
         seconds = time.monotonic() - began
         delivery.attempts.append(Attempt(upstream.name, name(outcome), moment(started), span(seconds)))
         delivery.seconds += seconds
@@ -139,7 +142,7 @@ class Gateway:
             id=delivery.invoice_id,
             external_id=plan.invoice.external_id,
             outcome=name(outcome),
-            adopted=False,
+            adopted=created is not None and created.adopted,
             created_at=moment(datetime.now(UTC)) if created else None,
             invoice=created.invoice if created else None,
             upstream=answer.upstream_answer(upstream.name, upstream.dialect.name, outcome),

@@ -216,3 +216,25 @@ async def test_labels_and_secrets_are_not_sent(tmp_path: Path) -> None:
             text = json.dumps(await world.requests(dialect))
             assert "Kanarienvogel" not in text
             assert f'"{PRODUCTS[dialect]}"' not in text
+
+
+async def test_an_invoice_that_is_found_after_a_doubt_is_adopted(tmp_path: Path) -> None:
+    """The upstream stored it and answered 400; asked for it, it shows the same content."""
+    async with running(tmp_path) as world:
+        await world.arm("onlyoffice", "stored-then-400", method="POST")
+        found = await world.send(invoice("onlyoffice"))
+        assert (found.status, found.json["outcome"], found.json["adopted"]) == (201, "created", True)
+        assert len(await world.stored("onlyoffice")) == 1
+        straight = await world.send(invoice("chargeover"))
+        assert straight.json["adopted"] is False
+
+
+async def test_a_token_that_is_refused_inside_an_answer_is_not_shown_again(tmp_path: Path) -> None:
+    """Exsited can say 401 inside a 400: certainly not created, and the next invoice goes with a new token."""
+    async with running(tmp_path) as world:
+        await world.arm("exsited", "code-401-under-400", method="POST", path="/invoices")
+        refused = await world.send(invoice("exsited"))
+        assert (refused.status, refused.json["outcome"]) == (503, "not_sent")
+        assert (await world.send(invoice("exsited"))).status == 201
+        tokens = [request for request in await world.requests("exsited", "POST") if "token" in request["path"]]
+        assert len(tokens) == 2
