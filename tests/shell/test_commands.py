@@ -19,6 +19,7 @@ from gateway import __version__, demo
 from gateway.__main__ import main
 from gateway.demo import quiet_log
 from gateway.shell import commands
+from gateway.shell.catalog import dialects
 from gateway.shell.compose import Service
 from gateway.shell.configuration import load
 from tests.support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
@@ -422,7 +423,7 @@ async def test_the_sandbox_says_where_it_listens_and_ends_by_a_signal() -> None:
         while not (found := re.search(r"http://127\.0\.0\.1:\d+", text)):
             text += await line(process)
         async with ClientSession() as session, session.get(f"{found[0]}/_sandbox") as answer:
-            assert set(await answer.json()) == set(PRODUCTS)
+            assert set(await answer.json()) == set(dialects())
         process.send_signal(signal.SIGTERM)
         code, _, err = await ended(process)
     assert (code, err) == (0, "")
