@@ -1,0 +1,206 @@
+"""What is remembered of an invoice: its entry in the journal, and the states that it goes through. Pure.
+
+    waiting  → sending → created | rejected | not_sent | unknown
+    unknown  → created   found by its reference and adopted, or an operator's word
+             → not_sent  proven absent, or an operator's word
+             → rejected  its reference belongs to another invoice
+             → waiting   proven absent, and its caller left the delivery to the gateway
+    rejected, not_sent → sending | waiting   they do not bind the key: it may be sent again, corrected
+
+No edge leads from `sending` or `unknown` straight back to a send of what may exist already.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, structs
+
+from gateway.core.answer import Attempt
+from gateway.core.dialect import Translation
+from gateway.core.invoice import Invoice
+from gateway.core.money import Amount, encode_amount
+from gateway.core.plainjson import read_json, write_json
+
+State = Literal["waiting", "sending", "created", "rejected", "not_sent", "unknown"]
+
+EDGES: Mapping[State, frozenset[State]] = {
+    "waiting": frozenset(("waiting", "sending", "not_sent")),
+    "sending": frozenset(("sending", "waiting", "created", "rejected", "not_sent", "unknown")),
+    "unknown": frozenset(("unknown", "waiting", "created", "rejected", "not_sent")),
+    "rejected": frozenset(("waiting", "sending")),
+    "not_sent": frozenset(("waiting", "sending")),
+    "created": frozenset(),
+}
+"""Where each state can lead. `sending` leads to itself where another upstream stands in: certainly not sent before."""
+
+FREE: frozenset[State] = frozenset(("rejected", "not_sent"))
+"""The states that do not bind a key."""
+
+FINGERPRINT_VERSION = 1
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What the journal holds under one key (`client`, `external_id`); times are seconds since 1970 by the store.
+
+    `revision` counts the changes: a change is only made to the revision that it was decided on. `owner` is the process
+    that works on it. `due_at` is when somebody has to look at it: the end of the claim while it is being sent, the next
+    check of a doubt, the next try of what waits; None where nobody has to. `doubted_at` is when a doubt began, `checks`
+    how often it was looked into in vain, or tried. `body` is the invoice as it came, `dispatch` a `Dispatch`, `result`
+    a `Result` in JSON, `response` what the upstream said, as it came; all are empty once they are purged.
+    """
+
+    id: str
+    client: str
+    external_id: str
+    fingerprint: str
+    state: State
+    upstream: str
+    owner: str
+    created_at: float
+    updated_at: float
+    revision: int = 1
+    upstream_id: str | None = None
+    due_at: float | None = None
+    doubted_at: float | None = None
+    checks: int = 0
+    body: bytes = b""
+    dispatch: bytes = b""
+    result: bytes = b""
+    response: bytes = b""
+
+
+class Dispatch(Struct, frozen=True, kw_only=True):
+    """How an invoice is sent; durable before the first byte, so that a doubt can be settled without its sender.
+
+    `rest` are the upstreams that may stand in while it is certainly not sent; `quiet_until` is when its absence is
+    believed; `deliver_by` is None where a caller waits for the answer; `repeat`: it was sent before, and proven absent.
+    """
+
+    dialect: str
+    rule: str
+    config: str
+    currency: str
+    amount: Decimal
+    translation: Translation
+    rest: tuple[str, ...] = ()
+    started_at: float = 0.0
+    quiet_until: float = 0.0
+    deliver_by: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    repeat: bool = False
+
+
+class Doubts(Struct, frozen=True):
+    """How many invoices are in doubt at an upstream, and since when the oldest is."""
+
+    upstream: str
+    count: int
+    since: float
+
+
+_PACK = msgspec.msgpack.Encoder(enc_hook=encode_amount)
+_UNPACK = msgspec.msgpack.Decoder(Dispatch)
+
+
+def packed(dispatch: Dispatch) -> bytes:
+    """A dispatch as the journal holds it."""
+    return _PACK.encode(dispatch)
+
+
+def dispatch_of(entry: Entry) -> Dispatch:
+    """How the entry is, or was, sent."""
+    return _UNPACK.decode(entry.dispatch)
+
+
+class Impossible(Exception):  # noqa: N818 - it is what the step is
+    """A step that no edge allows: a defect of the gateway, caught before it is written."""
+
+
+def stepped(
+    entry: Entry, state: State, now: float, *, due_at: float | None = None, owner: str | None = None, **changes: object
+) -> Entry:
+    """The entry after a step to `state`.
+
+    Raises:
+        Impossible: no edge leads there.
+    """
+    if state not in EDGES[entry.state]:
+        raise Impossible(f"{entry.state} to {state}")
+    doubted_at = (entry.doubted_at or now) if state == "unknown" else None
+    made: Entry = structs.replace(
+        entry,
+        state=state,
+        revision=entry.revision + 1,
+        updated_at=now,
+        due_at=due_at,
+        doubted_at=doubted_at,
+        owner=entry.owner if owner is None else owner,
+        **changes,
+    )
+    return made
+
+
+Met = Literal["replay", "doubt", "waiting", "working", "other", "free"]
+
+
+def met(entry: Entry, mark: str) -> Met:
+    """What an invoice with the fingerprint `mark` meets under its key.
+
+    `replay`: it is concluded; `doubt`: it may exist; `waiting`: it will be delivered; `working`: somebody sends it
+    now; `other`: the key is bound to another content; `free`: nothing binds the key.
+    """
+    if entry.state in FREE:
+        return "free"
+    if entry.fingerprint != mark:
+        return "other"
+    match entry.state:
+        case "created":
+            return "replay"
+        case "unknown":
+            return "doubt"
+        case "waiting":
+            return "waiting"
+        case _:
+            return "working"
+
+
+def fingerprint(invoice: Invoice) -> str:
+    """What makes two invoices the same content: a digest of the canonical re-encoding, with its version.
+
+    Amounts that are equal are the same (`"1.5"` and `"1.50"`), members that are absent and those at their default too;
+    order matters only in lists.
+    """
+    canonical = msgspec.json.encode(invoice, enc_hook=_canonical, order="deterministic")
+    if invoice.extensions or any(line.extensions for line in invoice.lines):
+        # Extensions are kept as they came: their members are put in order too.
+        canonical = write_json(_ordered(read_json(canonical)))
+    return f"{FINGERPRINT_VERSION}:{sha256(canonical).hexdigest()}"
+
+
+def _canonical(value: object) -> str:
+    if isinstance(value, Amount):
+        return f"{value:.{value.places}f}"
+    raise NotImplementedError(type(value).__name__)
+
+
+def _ordered(value: object) -> object:
+    match value:
+        case dict():
+            return {key: _ordered(value[key]) for key in sorted(value)}
+        case list():
+            return [_ordered(each) for each in value]
+        case _:
+            return value
+
+
+def delay(delays: tuple[float, ...], checks: int, jitter: float) -> float:
+    """Seconds until the next check; the last of `delays` repeats. `jitter` is from 0 to 1 and takes off up to half."""
+    return delays[min(checks, len(delays) - 1)] * (1 - jitter / 2)
+
+
+def backoff(checks: int, jitter: float) -> float:
+    """Seconds until a delivery is tried again: doubling from one second to five minutes, `jitter` from 0 to 1."""
+    return float(min(2 ** min(checks, 9), 300)) * (1 - jitter / 2)
