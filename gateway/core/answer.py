@@ -1,7 +1,7 @@
 """The canonical result: what every caller gets, whichever upstream it was. Source: contract 2."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import assert_never
 
 import msgspec
@@ -17,7 +17,7 @@ class UpstreamAnswer(Struct, frozen=True):
     """Who answered, and in its own words; None where it said nothing."""
 
     name: str
-    dialect: str
+    dialect: str | None
     http_status: int | None = None
     code: str | None = None
     message: str | None = None
@@ -25,30 +25,38 @@ class UpstreamAnswer(Struct, frozen=True):
 
 
 class TakenRoute(Struct, frozen=True):
-    """The rule that took the invoice, and the revision of the configuration."""
+    """The rule that took the invoice, and the revision of the configuration; None once they are purged."""
 
-    rule: str
-    config: str
+    rule: str | None
+    config: str | None
 
 
 class Attempt(Struct, frozen=True):
-    """One exchange with an upstream; seconds as text."""
+    """One exchange with an upstream; seconds as text, None where the gateway did not live to see its end."""
 
     upstream: str
     outcome: str
     started_at: str
-    seconds: str
+    seconds: str | None
 
 
 class Timings(Struct, frozen=True):
-    """Seconds in all, and of it those that upstreams took."""
+    """Seconds in all, and of it those that upstreams took; None where it was not concluded in one go."""
 
-    total: str
-    upstream: str
+    total: str | None
+    upstream: str | None
 
 
-class Result(Struct, frozen=True):
-    """What became of an invoice."""
+class Resolution(Struct, frozen=True):
+    """An operator's word on a doubt: whose, why and when."""
+
+    by: str
+    reason: str
+    at: str
+
+
+class Result(Struct, frozen=True, omit_defaults=True):
+    """What became of an invoice; `errors` are an upstream's reasons for a refusal."""
 
     id: str
     external_id: str
@@ -63,15 +71,17 @@ class Result(Struct, frozen=True):
     warnings: tuple[UpstreamWarning, ...]
     attempts: tuple[Attempt, ...]
     timings: Timings
+    errors: tuple[Fault, ...] = ()
+    resolution: Resolution | None = None
 
 
 ENCODER = msgspec.json.Encoder(enc_hook=encode_amount)
 """Decimals as strings, absent values as null."""
 
 
-def moment(at: datetime) -> str:
-    """A point of time in UTC with milliseconds (RFC 3339)."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def moment(at: float) -> str:
+    """A point of time, in seconds since 1970, in UTC with milliseconds (RFC 3339)."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def span(seconds: float) -> str:

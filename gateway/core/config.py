@@ -177,9 +177,9 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Journal(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where invoices are remembered."""
+    """Where invoices are remembered: `sqlite://` and a path, or `postgresql://…`."""
 
-    url: str
+    url: Secret = "sqlite://journal.db"
     keep_bodies: Wait = "30d"
 
 
@@ -212,7 +212,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     routes: Annotated[list[Route], Meta(min_length=1)]
     server: Server = Server()
     clients: dict[Name, Client] = {}
-    journal: Journal | None = None
+    journal: Journal = Journal()
     delivery: Delivery = Delivery()
     reconcile: Reconcile = Reconcile()
     breaker: Breaker = Breaker()

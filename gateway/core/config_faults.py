@@ -11,6 +11,8 @@ from gateway.core.errors import Fault
 from gateway.core.routing import route_faults
 from gateway.core.wording import escape, nearest, quoted
 
+JOURNALS = ("sqlite://", "postgresql://", "postgres://")
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine's loopback."""
@@ -37,6 +39,9 @@ def listener(text: str) -> tuple[str, int]:
 def config_faults(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
     """What a schema cannot say: names that must exist, and values that contradict each other."""
     yield from _listener_faults(config)
+    url = config.journal.url
+    if isinstance(url, str) and not url.startswith(JOURNALS):
+        yield Fault("/journal/url", "pattern", "must be sqlite:// and a path, or postgresql://…")
     for name, upstream in config.upstreams.items():
         yield from _upstream_faults(f"/upstreams/{escape(name)}", upstream, dialects)
     for name, client in config.clients.items():

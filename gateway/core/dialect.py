@@ -92,12 +92,13 @@ class Dialect(Struct, frozen=True, dict=True):
 
 
 class Upstream(Struct, frozen=True):
-    """A configured counterpart, as far as translating goes."""
+    """A configured counterpart; `settle` is its dialect's, unless the operator knows better."""
 
     name: str
     dialect: Dialect
     settings: Any
     crosswalk: Crosswalk = Crosswalk()
+    settle: float = 0.0
 
 
 def translate(invoice: Invoice, totals: Totals, upstream: Upstream) -> Translation:

@@ -31,6 +31,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem, and so do
         self.faults = faults
         self.retry_after = retry_after
         self.external_id: str | None = None
+        self.invoice: str | None = None
 
 
 class MalformedJson(Problem):
@@ -96,6 +97,29 @@ class RequestTimeout(Problem):
     retryable = True
 
 
+class InProgress(Problem):
+    """The same invoice is being worked on right now.
+
+    Another request with this `external_id` has not been answered yet, or an operator is asked to settle what is still
+    under way. Send the same request again after `Retry-After`, or read the invoice at `Location`.
+    """
+
+    slug = "in-progress"
+    status = 409
+    outcome = "pending"
+    retryable = True
+
+
+class AlreadyConcluded(Problem):
+    """The invoice has its outcome already.
+
+    Only an invoice whose outcome is unknown can be resolved. Read it to see what became of it.
+    """
+
+    slug = "already-concluded"
+    status = 409
+
+
 class TooLarge(Problem):
     """The body is too large.
 
@@ -139,6 +163,27 @@ class TotalsMismatch(Problem):
     status = 422
 
 
+class ExternalIdReused(Problem):
+    """This `external_id` belongs to another invoice.
+
+    An invoice with the same `external_id` and other content was created, may have been, or is on its way. An
+    `external_id` is the name of one invoice for ever; a corrected invoice is another one and needs another name.
+    """
+
+    slug = "external-id-reused"
+    status = 422
+
+
+class InvalidRequest(Problem):
+    """A parameter of the request is not valid.
+
+    `errors` names each of them: a query parameter that is unknown or out of range, or a member of the body.
+    """
+
+    slug = "invalid-request"
+    status = 400
+
+
 class NoRoute(Problem):
     """No routing rule takes this invoice.
 
@@ -179,8 +224,8 @@ class Rejected(Problem):
 class UpstreamUnavailable(Problem):
     """The upstream could not take the invoice; it was certainly not created.
 
-    No connection, or the upstream refused the gateway's credentials or its rate. Sending the same request again,
-    after the time in `Retry-After`, is safe.
+    No connection, the upstream refused the gateway's credentials or its rate, or the gateway's journal cannot be
+    written, and then nothing is sent. Sending the same request again, after the time in `Retry-After`, is safe.
     """
 
     slug = "upstream-unavailable"
@@ -204,14 +249,26 @@ class OutcomeUnknown(Problem):
     """Nobody knows whether the invoice was created.
 
     The request reached the upstream and no readable answer came back: a timeout, a broken connection, a server error,
-    or an answer that says neither yes nor no. **It may exist.** Look at the upstream before anything is sent again.
+    or an answer that says neither yes nor no. **It may exist.** The gateway asks the upstream wherever that can be
+    asked, and `Location` tells what is known. Sending the same request again is safe: it is never sent to the
+    upstream a second time unless the first is proven absent. Never send it under another `external_id`.
     """
 
     slug = "outcome-unknown"
     status = 504
     outcome = "unknown"
-    # The contract says yes, because the gateway never sends twice. It cannot say so before it has a journal.
-    retryable = False
+    retryable = True
+
+
+class JournalUnavailable(Problem):
+    """The journal cannot be read.
+
+    What the gateway remembers is out of reach for the moment. Nothing was changed; ask again after `Retry-After`.
+    """
+
+    slug = "journal-unavailable"
+    status = 503
+    retryable = True
 
 
 class Internal(Problem):
@@ -228,17 +285,22 @@ PROBLEMS: dict[str, type[Problem]] = {
         Unauthenticated,
         Forbidden,
         NotFound,
+        InvalidRequest,
         MethodNotAllowed,
         RequestTimeout,
+        InProgress,
+        AlreadyConcluded,
         TooLarge,
         UnsupportedMediaType,
         InvalidInvoice,
         TotalsMismatch,
+        ExternalIdReused,
         NoRoute,
         Untranslatable,
         Rejected,
         UpstreamUnavailable,
         Overloaded,
+        JournalUnavailable,
         OutcomeUnknown,
         Internal,
     )

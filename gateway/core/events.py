@@ -1,6 +1,8 @@
-"""One event per step of an invoice's way; the log prints them, metrics count them, the journal will keep them."""
+"""One event per step of an invoice's way; the log prints them, metrics count them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -11,10 +13,20 @@ class Routed(Struct, frozen=True, tag="routed"):
     """A rule took the invoice."""
 
     request_id: str
-    invoice: str
     external_id: str
     rule: str
     upstream: str
+
+
+class Claimed(Struct, frozen=True, tag="claimed"):
+    """The journal holds the invoice: from here on it is not lost. `waits`: it is delivered later."""
+
+    request_id: str
+    invoice: str
+    external_id: str
+    client: str
+    upstream: str
+    waits: bool
 
 
 class Sending(Struct, frozen=True, tag="sending"):
@@ -55,6 +67,90 @@ class Concluded(Struct, frozen=True, tag="concluded"):
     upstream_seconds: float
 
 
+class Postponed(Struct, frozen=True, tag="postponed"):
+    """An invoice that was left to the gateway was certainly not sent: it is tried again in `seconds`."""
+
+    invoice: str
+    upstream: str
+    reason: str
+    seconds: float
+
+
+class Replayed(Struct, frozen=True, tag="replayed"):
+    """An invoice came again, and heard what is known of it; `outcome` is that."""
+
+    request_id: str
+    invoice: str
+    outcome: str
+
+
+Finding = Literal["adopted", "absent", "taken", "unresolved"]
+FINDINGS: tuple[Finding, ...] = ("adopted", "absent", "taken", "unresolved")
+
+
+class Reconciled(Struct, frozen=True, tag="reconciled"):
+    """A doubt was looked into.
+
+    `adopted`: it is there; `absent`: it is not; `taken`: its reference belongs to another; `unresolved`: still unknown,
+    and `reason` says why. `age` is how many seconds the doubt lasted so far.
+    """
+
+    invoice: str
+    client: str
+    upstream: str
+    finding: Finding
+    reason: str | None
+    age: float
+    currency: str
+    amount: Decimal
+    losses: tuple[Loss, ...] = ()
+    discrepancies: tuple[Discrepancy, ...] = ()
+
+
+class Resolved(Struct, frozen=True, tag="resolved"):
+    """An operator said what became of an invoice in doubt."""
+
+    invoice: str
+    upstream: str
+    outcome: str
+    by: str
+
+
+class Committed(Struct, frozen=True, tag="committed"):
+    """The journal wrote: how many entries in one commit, and how long it took."""
+
+    writes: int
+    seconds: float
+
+
+class JournalFailed(Struct, frozen=True, tag="journal-failed"):
+    """The journal could not be used for `operation`; `invoice` says what it was about, where it was one."""
+
+    operation: str
+    detail: str
+    invoice: str | None = None
+
+
+class InDoubt(Struct, frozen=True, tag="in-doubt"):
+    """How many invoices are in doubt at each upstream now, and for how many seconds the oldest."""
+
+    doubts: Mapping[str, tuple[int, float]]
+
+
+class Purged(Struct, frozen=True, tag="purged"):
+    """The details of old entries were removed; their keys stay."""
+
+    entries: int
+
+
+class Defect(Struct, frozen=True, tag="defect"):
+    """The gateway made a mistake: where, without any words, which could hold something of an invoice."""
+
+    kind: str
+    places: tuple[str, ...]
+    request_id: str | None = None
+
+
 class Refused(Struct, frozen=True, tag="refused"):
     """A request was answered with a problem; `reason` is why the gateway turned it away unread, if it did."""
 
@@ -65,4 +161,20 @@ class Refused(Struct, frozen=True, tag="refused"):
     reason: str | None = None
 
 
-Event = Routed | Sending | Answered | Concluded | Refused
+Event = (
+    Routed
+    | Claimed
+    | Sending
+    | Answered
+    | Concluded
+    | Postponed
+    | Replayed
+    | Reconciled
+    | Resolved
+    | Committed
+    | JournalFailed
+    | InDoubt
+    | Purged
+    | Defect
+    | Refused
+)

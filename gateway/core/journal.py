@@ -23,6 +23,7 @@ from gateway.core.dialect import Translation
 from gateway.core.invoice import Invoice
 from gateway.core.money import Amount, encode_amount
 from gateway.core.plainjson import read_json, write_json
+from gateway.core.result import Created, NotSent, Rejected, Unknown
 
 State = Literal["waiting", "sending", "created", "rejected", "not_sent", "unknown"]
 
@@ -36,8 +37,14 @@ EDGES: Mapping[State, frozenset[State]] = {
 }
 """Where each state can lead. `sending` leads to itself where another upstream stands in: certainly not sent before."""
 
+STATES: Mapping[type, State] = {Created: "created", Rejected: "rejected", NotSent: "not_sent", Unknown: "unknown"}
+"""The state in which each outcome leaves an entry."""
+
 FREE: frozenset[State] = frozenset(("rejected", "not_sent"))
 """The states that do not bind a key."""
+
+PENDING: frozenset[State] = frozenset(("waiting", "sending"))
+"""The states that callers hear of as `pending`."""
 
 FINGERPRINT_VERSION = 1
 
@@ -75,10 +82,12 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Dispatch(Struct, frozen=True, kw_only=True):
     """How an invoice is sent; durable before the first byte, so that a doubt can be settled without its sender.
 
-    `rest` are the upstreams that may stand in while it is certainly not sent; `quiet_until` is when its absence is
-    believed; `deliver_by` is None where a caller waits for the answer; `repeat`: it was sent before, and proven absent.
+    `claim` names this sending alone: what is learned of it is never taken for what became of another. `rest` are the
+    upstreams that may stand in while it is certainly not sent; `quiet_until` is when its absence is believed;
+    `deliver_by` is None where a caller waits for the answer; `repeat`: it was sent before, and proven absent.
     """
 
+    claim: str
     dialect: str
     rule: str
     config: str
@@ -167,17 +176,22 @@ def met(entry: Entry, mark: str) -> Met:
             return "working"
 
 
-def fingerprint(invoice: Invoice) -> str:
-    """What makes two invoices the same content: a digest of the canonical re-encoding, with its version.
+def canonical(invoice: Invoice) -> bytes:
+    """The invoice as it is kept and compared: equal contents have equal bytes.
 
     Amounts that are equal are the same (`"1.5"` and `"1.50"`), members that are absent and those at their default too;
     order matters only in lists.
     """
-    canonical = msgspec.json.encode(invoice, enc_hook=_canonical, order="deterministic")
+    text = msgspec.json.encode(invoice, enc_hook=_canonical, order="deterministic")
     if invoice.extensions or any(line.extensions for line in invoice.lines):
         # Extensions are kept as they came: their members are put in order too.
-        canonical = write_json(_ordered(read_json(canonical)))
-    return f"{FINGERPRINT_VERSION}:{sha256(canonical).hexdigest()}"
+        return write_json(_ordered(read_json(text)))
+    return text
+
+
+def fingerprint(content: bytes) -> str:
+    """A digest of the canonical content, with its version."""
+    return f"{FINGERPRINT_VERSION}:{sha256(content).hexdigest()}"
 
 
 def _canonical(value: object) -> str:

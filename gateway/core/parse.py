@@ -42,6 +42,11 @@ def parse(body: bytes, extension_types: ExtensionTypes, key: str | None = None) 
     return invoice
 
 
+def recall(canonical: bytes) -> Invoice:
+    """The invoice that was kept in its canonical form; it was checked when it came."""
+    return _DECODER.decode(canonical)
+
+
 def _fast(body: bytes, key: str | None) -> Invoice | None:
     """The invoice, or None where something is wrong or may be."""
     try:

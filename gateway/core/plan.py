@@ -1,4 +1,4 @@
-"""What is decided before anything is sent: parse, check, route, translate. Pure; `explain` and sending share it."""
+"""What is decided before anything is sent: check, route, translate. Pure; `explain` and sending share it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from msgspec import Struct
 from gateway.core.dialect import Translation, Upstream, translate
 from gateway.core.errors import Forbidden, Problem, Untranslatable
 from gateway.core.invoice import Invoice
-from gateway.core.parse import ExtensionTypes, parse
+from gateway.core.parse import ExtensionTypes
 from gateway.core.routing import Decision, Facts, Rule, select
 from gateway.core.totals import Totals, checked_totals
 from gateway.core.wording import quoted
@@ -52,13 +52,12 @@ class Plan(Struct, frozen=True):
     rest: tuple[str, ...]
 
 
-def make_plan(body: bytes, key: str | None, caller: Caller, book: Book) -> Plan:
+def make_plan(invoice: Invoice, caller: Caller, book: Book) -> Plan:
     """What will be sent, and where.
 
     Raises:
         Problem: nothing can be sent; says why.
     """
-    invoice = parse(body, book.extension_types, key)
     with named(invoice):
         totals = checked_totals(invoice)
         decision = select(book.rules, Facts(invoice, totals, caller.name))

@@ -23,8 +23,11 @@ PRODUCTS = ("workshop", "wallet", "subscription", "crm", "fleet")
 """The label that the demo's rules route by; each leads to another upstream."""
 
 
-def configuration(loaded: Loaded, port: int, ops_port: int, sandbox_port: int) -> Loaded:
-    """The demo's configuration on other ports."""
+def configuration(loaded: Loaded, port: int, ops_port: int, sandbox_port: int, folder: Path) -> Loaded:
+    """The demo's configuration on other ports, with its journal in `folder`.
+
+    The sandbox forgets everything when it ends, and numbers its invoices from the beginning again; so must the journal.
+    """
     replace = msgspec.structs.replace
     config = loaded.config
     server = replace(config.server, listen=f"127.0.0.1:{port}", ops_listen=f"127.0.0.1:{ops_port}")
@@ -32,7 +35,8 @@ def configuration(loaded: Loaded, port: int, ops_port: int, sandbox_port: int) -
         name: replace(upstream, base_url=upstream.base_url.replace(SANDBOX, f"http://127.0.0.1:{sandbox_port}"))
         for name, upstream in config.upstreams.items()
     }
-    return replace(loaded, config=replace(config, server=server, upstreams=upstreams))
+    journal = replace(config.journal, url=f"sqlite://{folder}/journal.db")
+    return replace(loaded, config=replace(config, server=server, upstreams=upstreams, journal=journal))
 
 
 def quiet_log() -> FilteringBoundLogger:

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from gateway.sandbox import server as sandbox_server
 from gateway.shell import report
 from gateway.shell.compose import Service, book, offline_targets
 from gateway.shell.configuration import ConfigurationError, Loaded, load
+from gateway.shell.journal import StoreError
 
 
 class Ports(Struct, frozen=True):
@@ -92,6 +94,9 @@ def _run(main: Callable[[], Awaitable[int | None]]) -> int:
             return runner.run(wrapped()) or 0
     except BrokenPipeError:
         raise
+    except StoreError as error:
+        complain(f"journal: {error}")
+        return 1
     except OSError as error:
         complain(f"cannot listen: {error.strerror or error}")
         return 1
@@ -160,8 +165,9 @@ def demo(ports: Ports, *, once: bool) -> int:
 
     async def run() -> int:
         runner, bound = await sandbox_server.start("127.0.0.1", ports.sandbox)
+        folder = TemporaryDirectory(prefix="invoice-gateway-")
         try:
-            loaded = tour.configuration(load(tour.CONFIG), ports.api, ports.ops, bound)
+            loaded = tour.configuration(load(tour.CONFIG), ports.api, ports.ops, bound, Path(folder.name))
             service = Service(loaded, tour.quiet_log())
             await service.start()
             try:
@@ -173,6 +179,7 @@ def demo(ports: Ports, *, once: bool) -> int:
                 await service.stop()
         finally:
             await sandbox_server.stop(runner)
+            folder.cleanup()
         return 0 if good else 1
 
     return _run(run)

@@ -9,15 +9,19 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.core import config as settings
 from gateway.core.config_faults import listener
-from gateway.core.events import Event
+from gateway.core.events import Committed, Event
 from gateway.core.explain import Target
 from gateway.core.plan import Book
 from gateway.shell import auth, client, logs
 from gateway.shell.catalog import extension_types
 from gateway.shell.clients import Clients
 from gateway.shell.configuration import Loaded
-from gateway.shell.gateway import Counterpart, Gateway
+from gateway.shell.engine import Engine, Policy
+from gateway.shell.exchanges import Counterpart
+from gateway.shell.journal import Store
+from gateway.shell.journal.opening import store_of
 from gateway.shell.metrics import Metrics
+from gateway.shell.secrets import resolve
 from gateway.shell.server import Api, Health, Limits
 
 KEEP_ALIVE_SECONDS = 75.0
@@ -26,8 +30,18 @@ KEEP_ALIVE_SECONDS = 75.0
 class Service:
     """A gateway that listens; `url` and `ops_url` say where."""
 
-    def __init__(self, loaded: Loaded, log: FilteringBoundLogger | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        log: FilteringBoundLogger | None = None,
+        *,
+        store: Store | None = None,
+        listeners: tuple[Callable[[Event], None], ...] = (),
+    ) -> None:
         self._loaded = loaded
+        self._store = store
+        self._listeners = listeners
+        self._engine: Engine | None = None
         self._log = log or logs.logger()
         self._health = Health()
         self._runners: list[web.AppRunner] = []
@@ -39,7 +53,10 @@ class Service:
         """Open the listeners.
 
         Raises:
-            OSError: an address cannot be listened on; nothing is left open.
+            StoreError: the journal cannot be used.
+            OSError: an address cannot be listened on.
+
+        Nothing is left open then.
         """
         try:
             await self._start()
@@ -50,22 +67,32 @@ class Service:
     async def _start(self) -> None:
         loaded, server = self._loaded, self._loaded.config.server
         metrics = Metrics(loaded.rules, loaded.upstreams, loaded.revision)
-        listeners = (metrics.hear, logs.listener(self._log))
+        listeners = (metrics.hear, logs.listener(self._log), *self._listeners)
 
         def tell(event: Event) -> None:
             for hear in listeners:
                 hear(event)
 
+        store = self._store or journal_store(loaded, tell)
+        await store.open()
         self._sessions = kept, single = client.session(), client.session(reuse=False)
-        counterparts = _counterparts(loaded, kept, single)
+        senders = _senders(loaded, kept, single)
+        counterparts = {
+            name: Counterpart(sender, settings.seconds(loaded.config.upstreams[name].timeout))
+            for name, sender in senders.items()
+        }
+        self._engine = engine = Engine(book(loaded), counterparts, store, tell, policy(loaded.config))
+        engine.start()
         api = Api(
-            Gateway(book(loaded), counterparts, tell),
+            engine.gateway,
+            engine.records,
             Clients(loaded.config.clients, loaded.folder),
-            targets(counterparts),
+            targets(senders),
             Limits(settings.size(server.max_body), settings.seconds(server.body_timeout), server.max_in_flight),
+            in_flight=engine.exchanges.in_flight,
             tell=tell,
-            log=self._log,
         )
+        self._health.alive = store.alive
         self.ops_url = await self._listen(self._health.application(metrics.registry), server.ops_listen)
         self.url = await self._listen(api.application(), server.listen)
         self._health.ready = True
@@ -98,6 +125,8 @@ class Service:
         self._health.ready = False
         for runner in reversed(self._runners):
             await runner.cleanup()
+        if self._engine is not None:
+            await self._engine.stop()
         for session in self._sessions:
             await client.closed(session)
 
@@ -107,12 +136,28 @@ def book(loaded: Loaded) -> Book:
     return Book(loaded.rules, loaded.upstreams, loaded.revision, extension_types())
 
 
-def targets(counterparts: dict[str, Counterpart]) -> dict[str, Target]:
+def policy(config: settings.Config) -> Policy:
+    """What the configuration says of doubts, deliveries and details."""
+    return Policy(
+        settings.seconds(config.delivery.deliver_by),
+        tuple(settings.seconds(text) for text in config.reconcile.delays),
+        settings.seconds(config.journal.keep_bodies),
+    )
+
+
+def journal_store(loaded: Loaded, tell: Callable[[Event], None]) -> Store:
+    """The store that the configuration asks for, not yet open.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    url = resolve(loaded.config.journal.url, loaded.folder)
+    return store_of(url, loaded.folder, lambda writes, seconds: tell(Committed(writes, seconds)))
+
+
+def targets(senders: dict[str, client.Sender]) -> dict[str, Target]:
     """What `explain` shows of where requests go."""
-    return {
-        name: Target(counterpart.sender.base_url, counterpart.sender.credentials.names)
-        for name, counterpart in counterparts.items()
-    }
+    return {name: Target(sender.base_url, sender.credentials.names) for name, sender in senders.items()}
 
 
 def offline_targets(loaded: Loaded) -> dict[str, Target]:
@@ -130,14 +175,13 @@ def header_names(credentials: settings.Auth) -> tuple[str, ...]:
     return () if credentials.kind == "none" else ("Authorization",)
 
 
-def _counterparts(loaded: Loaded, kept: ClientSession, single: ClientSession) -> dict[str, Counterpart]:
+def _senders(loaded: Loaded, kept: ClientSession, single: ClientSession) -> dict[str, client.Sender]:
     holders: dict[tuple[str, settings.OAuth], auth.TokenHolder] = {}
     found = {}
     for name, upstream in loaded.config.upstreams.items():
         credentials = _credentials(upstream, loaded, holders, time.monotonic)
         dialect = loaded.upstreams[name].dialect
-        sender = client.Sender(upstream.base_url, dialect, credentials, single if dialect.closes_on else kept)
-        found[name] = Counterpart(sender, settings.seconds(upstream.timeout))
+        found[name] = client.Sender(upstream.base_url, dialect, credentials, single if dialect.closes_on else kept)
     return found
 
 

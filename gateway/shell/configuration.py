@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core import schema, wording
-from gateway.core.config import Config, Table, TaxRow, UpstreamConfig
+from gateway.core.config import Config, Table, TaxRow, UpstreamConfig, seconds
 from gateway.core.config_faults import config_faults, config_warnings
 from gateway.core.crosswalk import Crosswalk, Entry
 from gateway.core.dialect import Dialect, Upstream
@@ -138,7 +138,8 @@ def _upstream(name: str, upstream: UpstreamConfig, dialect: Dialect, files: _Fil
             same.add(kind)
         else:
             tables[kind] = dict(_entries(where, table, files, faults))
-    return Upstream(name, dialect, settings, Crosswalk(tables, frozenset(same)))
+    settle = dialect.settle if upstream.settle is None else seconds(upstream.settle)
+    return Upstream(name, dialect, settings, Crosswalk(tables, frozenset(same)), settle)
 
 
 def _entries(place: str, table: Table, files: _Files, faults: list[Fault]) -> Iterator[tuple[str, Entry]]:
@@ -198,12 +199,11 @@ def _warnings(config: Config) -> Iterator[str]:
 
 def _not_yet(document: dict[str, Any]) -> Iterator[str]:
     """What the configuration may say already, although this version does not do it yet."""
-    if "journal" in document:
-        yield "[journal] is read, but this version keeps none yet: a repeated external_id is sent again"
-    for section in ("delivery", "reconcile", "breaker"):
-        if section in document:
-            yield f"[{section}] is read, but this version does nothing with it yet"
-    for kind, keys in (("upstreams", ("max_in_flight", "queue", "rate", "settle")), ("clients", ("rate",))):
+    if "attempts" in document.get("delivery", {}):
+        yield "[delivery] attempts: read, but this version does nothing with it yet"
+    if "breaker" in document:
+        yield "[breaker] is read, but this version does nothing with it yet"
+    for kind, keys in (("upstreams", ("max_in_flight", "queue", "rate")), ("clients", ("rate",))):
         for name, table in document.get(kind, {}).items():
             if found := [key for key in keys if key in table]:
                 yield f"[{kind}.{name}] {', '.join(found)}: read, but this version does nothing with it yet"

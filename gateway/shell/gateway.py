@@ -1,40 +1,24 @@
-"""The delivery of an invoice: the one loop that converses with upstreams, and what callers and listeners hear of it."""
+"""What callers ask of the gateway: deliver an invoice, once, whatever happened to the requests before."""
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from gateway.core import answer
-from gateway.core.answer import Attempt, Result, TakenRoute, Timings, moment, span
-from gateway.core.errors import Untranslatable
-from gateway.core.events import Answered, Concluded, Event, Routed, Sending
-from gateway.core.exchange import MOST_TURNS, Conversation, Request, advance
-from gateway.core.plan import Book, Caller, Leg, Plan, make_plan, next_leg
-from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
-from gateway.shell.client import Sender
-
-
-class Counterpart(Struct, frozen=True):
-    """How to reach an upstream: its sender, and the seconds that an exchange may take."""
-
-    sender: Sender
-    timeout: float
-
-
-class Delivered(Struct, frozen=True):
-    """What became of an invoice, and the result that says so."""
-
-    outcome: Outcome
-    result: Result
-
-
-def uuid7(milliseconds: int, randomness: bytes) -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): ordered by time, then random; `randomness` are 10 bytes."""
-    digits = f"{milliseconds:012x}7{randomness.hex()[:3]}{8 + randomness[1] % 4:x}{randomness.hex()[5:20]}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+from gateway.core.answer import Result
+from gateway.core.errors import ExternalIdReused, InProgress, Problem
+from gateway.core.events import Claimed, Event, Replayed, Routed
+from gateway.core.ids import uuid7
+from gateway.core.invoice import Invoice
+from gateway.core.journal import PENDING, Dispatch, Entry, canonical, fingerprint, met, packed
+from gateway.core.parse import parse
+from gateway.core.plan import Caller, Plan, make_plan, named
+from gateway.core.results import stored
+from gateway.shell.delivery import Delivery, Work
+from gateway.shell.exchanges import Clock, Exchanges
+from gateway.shell.journal.journal import Journal
+from gateway.shell.reconcile import Reconciler
 
 
 def new_id() -> str:
@@ -42,124 +26,189 @@ def new_id() -> str:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
+class Preference(Struct, frozen=True):
+    """How a caller wants its answer (RFC 7240): at once and without the outcome, or after up to `wait` seconds."""
+
+    respond_async: bool = False
+    wait: float = 0.0
+
+
+AT_ONCE = Preference()
+"""The caller waits for the outcome."""
+
+
+class Answer(Struct, frozen=True):
+    """What a caller hears of an invoice; `replayed` if it was concluded before this request came."""
+
+    entry: Entry
+    result: Result
+    replayed: bool = False
+    retry_after: float | None = None
+
+
 class Gateway:
-    """Takes invoices and delivers them."""
+    """Takes invoices and delivers each of them once."""
 
-    def __init__(self, book: Book, counterparts: Mapping[str, Counterpart], tell: Callable[[Event], None]) -> None:
-        self.book = book
-        self._counterparts = counterparts
+    def __init__(
+        self,
+        delivery: Delivery,
+        exchanges: Exchanges,
+        journal: Journal,
+        reconciler: Reconciler,
+        tell: Callable[[Event], None],
+        *,
+        clock: Clock,
+        make_id: Callable[[], str],
+        owner: str,
+        deliver_by: float,
+    ) -> None:
+        self._delivery = delivery
+        self._exchanges = exchanges
+        self._journal = journal
+        self._reconciler = reconciler
         self._tell = tell
-        self.in_flight = dict.fromkeys(counterparts, 0)
+        self._clock = clock
+        self._make_id = make_id
+        self._owner = owner
+        self._deliver_by = deliver_by
+        self.book = delivery.book
 
-    async def submit(self, body: bytes, key: str | None, caller: Caller, request_id: str) -> Delivered:
-        """Deliver an invoice.
+    async def submit(
+        self, body: bytes, key: str | None, caller: Caller, request_id: str, preference: Preference = AT_ONCE
+    ) -> Answer:
+        """Deliver an invoice, unless it was before.
 
         Raises:
-            Problem: it was refused before anything was sent.
+            Problem: nothing was sent for this request; says why.
         """
-        began = time.monotonic()
-        plan = make_plan(body, key, caller, self.book)
-        invoice_id, invoice, decision = new_id(), plan.invoice, plan.decision
-        self._tell(Routed(request_id, invoice_id, invoice.external_id, decision.rule, decision.upstream))
-        # The journal's claim belongs here: what follows may reach an upstream.
-        delivery = _Delivery(request_id, invoice_id)
-        outcome, leg = await self._deliver(plan, delivery)
-        result = self._result(plan, leg, delivery, outcome, time.monotonic() - began)
-        self._tell(
-            Concluded(
-                request_id,
-                invoice_id,
-                invoice.external_id,
-                caller.name,
-                decision.rule,
-                leg.upstream.name,
-                result.outcome,
-                invoice.currency,
-                leg.translation.claim if leg.translation.claim is not None else plan.totals.amount_due,
-                result.losses,
-                result.discrepancies,
-                time.monotonic() - began,
-                delivery.seconds,
-            )
-        )
-        return Delivered(outcome, result)
+        began = self._clock()
+        invoice = parse(body, self.book.extension_types, key)
+        content = canonical(invoice)
+        asked = _Asked(invoice, content, fingerprint(content), caller, request_id, began, preference)
+        with named(invoice):
+            plan = await self._plan(asked)
+            if isinstance(plan, Answer):
+                return plan
+            self._tell(Routed(request_id, invoice.external_id, plan.decision.rule, plan.decision.upstream))
+            while True:
+                work = self._work(asked, plan)
+                ours, entry = await self._journal.claim(work.entry)
+                if ours:
+                    return await self._accepted(structs.replace(work, entry=entry), preference)
+                if (answer := await self._met(entry, asked)) is not None:
+                    return answer
 
-    async def _deliver(self, plan: Plan, delivery: "_Delivery") -> tuple[Outcome, Leg]:
-        """Try the plan's upstream, then while it is certainly not sent those that stand in for it."""
-        leg, rest = plan.leg, plan.rest
-        while True:
-            outcome = await self._attempt(leg, delivery)
-            if not isinstance(outcome, NotSent):
-                return outcome, leg
-            try:
-                leg, rest = next_leg(plan.invoice, plan.totals, rest, self.book)
-            except Untranslatable:
-                return outcome, leg
-
-    async def _attempt(self, leg: Leg, delivery: "_Delivery") -> Outcome:
-        upstream = leg.upstream
-        self._tell(Sending(delivery.request_id, delivery.invoice_id, upstream.name))
-        started, began = datetime.now(UTC), time.monotonic()
-        self.in_flight[upstream.name] += 1
+    async def _plan(self, asked: "_Asked") -> Plan | Answer:
+        """What will be sent; what is known instead, if it cannot be sent now but was before."""
         try:
-            outcome = await self.converse(upstream.name, upstream.dialect.create(leg.translation, False))
-        finally:
-            self.in_flight[upstream.name] -= 1
-        if isinstance(outcome, NotSent) and outcome.reason == "unauthorized":
-            # Some upstreams say so inside an answer that only the mapping can read.
-            self._counterparts[upstream.name].sender.distrust()
-        seconds = time.monotonic() - began
-        delivery.attempts.append(Attempt(upstream.name, name(outcome), moment(started), span(seconds)))
-        delivery.seconds += seconds
-        reason = outcome.reason if isinstance(outcome, (NotSent, Unknown)) else None
-        told = (upstream.name, name(outcome), reason, outcome.http_status, seconds)
-        self._tell(Answered(delivery.request_id, delivery.invoice_id, *told))
-        return outcome
+            return make_plan(asked.invoice, asked.caller, self.book)
+        except Problem:
+            entry = await self._journal.find(asked.caller.name, asked.invoice.external_id)
+            if entry is not None and (answer := await self._met(entry, asked)) is not None:
+                return answer
+            raise
 
-    async def converse(self, upstream: str, conversation: Conversation) -> Outcome:
-        """Lead a conversation to its end; all of its turns share one deadline."""
-        counterpart = self._counterparts[upstream]
-        deadline = time.monotonic() + counterpart.timeout
-        step = advance(conversation, None)
-        for _ in range(MOST_TURNS):
-            if not isinstance(step, Request):
-                break
-            seen = await counterpart.sender.send(step, lambda: deadline - time.monotonic())
-            step = advance(conversation, seen)
-        match step:
-            case Request():
-                conversation.close()
-                return Unknown("mapping", f"more than {MOST_TURNS} turns")
-            case Absent():
-                return Unknown("mapping", "a creation cannot end with an absence")
-            case outcome:
-                return outcome
-
-    def _result(self, plan: Plan, leg: Leg, delivery: "_Delivery", outcome: Outcome, seconds: float) -> Result:
-        upstream, translation = leg.upstream, leg.translation
-        created = outcome if isinstance(outcome, Created) else None
-        return Result(
-            id=delivery.invoice_id,
-            external_id=plan.invoice.external_id,
-            outcome=name(outcome),
-            adopted=created is not None and created.adopted,
-            created_at=moment(datetime.now(UTC)) if created else None,
-            invoice=created.invoice if created else None,
-            upstream=answer.upstream_answer(upstream.name, upstream.dialect.name, outcome),
-            route=TakenRoute(plan.decision.rule, self.book.revision),
-            losses=translation.losses,
-            discrepancies=answer.discrepancies(translation, created) if created else (),
-            warnings=created.warnings if created else (),
-            attempts=tuple(delivery.attempts),
-            timings=Timings(span(seconds), span(delivery.seconds)),
+    def _work(self, asked: "_Asked", plan: Plan) -> Work:
+        """The claim of an invoice, and what follows once it is durable."""
+        invoice, leg, rule = asked.invoice, plan.leg, plan.decision.rule
+        later, now = asked.preference.respond_async, self._journal.now()
+        ready = self._delivery.prepared(
+            Dispatch(
+                claim="",
+                dialect=leg.upstream.dialect.name,
+                rule=rule,
+                config=self.book.revision,
+                currency=invoice.currency,
+                amount=plan.totals.amount_due,
+                translation=leg.translation,
+                rest=plan.rest,
+                deliver_by=now + self._deliver_by if later else None,
+            ),
+            leg,
         )
+        entry = Entry(
+            id=self._make_id(),
+            client=asked.caller.name,
+            external_id=invoice.external_id,
+            fingerprint=asked.mark,
+            state="waiting" if later else "sending",
+            upstream=leg.upstream.name,
+            owner=self._owner,
+            created_at=now,
+            updated_at=now,
+            due_at=now if later else ready.due_at,
+            body=asked.content,
+            dispatch=packed(ready.dispatch),
+        )
+        return Work(entry, ready.dispatch, invoice, plan.totals, ready.deadline, asked.request_id, asked.began)
+
+    async def _accepted(self, work: Work, preference: Preference) -> Answer:
+        """Deliver what was claimed, or leave it to the worker."""
+        entry = work.entry
+        waits = entry.state == "waiting"
+        self._tell(Claimed(work.request_id, entry.id, entry.external_id, entry.client, entry.upstream, waits))
+        if not waits:
+            delivered = await self._delivery.deliver(work)
+            return self._answer(delivered.entry, delivered.result, delivered.retry_after)
+        self._reconciler.wake()
+        if preference.wait:
+            entry = await self._journal.ended(entry, preference.wait, PENDING)
+        return self._answer(entry, stored(entry))
+
+    async def _met(self, entry: Entry, asked: "_Asked") -> Answer | None:
+        """What an invoice hears whose key is bound; None once nothing binds it any more."""
+        match met(entry, asked.mark):
+            case "free":
+                return None
+            case "other":
+                raise about(ExternalIdReused(_reused(entry)), entry)
+            case "working":
+                return await self._after(entry, asked)
+            case "doubt":
+                entry = await self._reconciler.settle(entry)
+                if met(entry, asked.mark) == "free" and stored(entry).outcome == "not_sent":
+                    return None
+        return self._replay(entry, asked)
+
+    async def _after(self, entry: Entry, asked: "_Asked") -> Answer:
+        """What an invoice hears that is being sent for another request: the answer of that, if it comes in time."""
+        if asked.preference.respond_async:
+            return self._replay(entry, asked)
+        left = asked.began + self._exchanges.timeout(entry.upstream) - self._clock()
+        entry = await self._journal.ended(entry, max(left, 0.0))
+        if entry.state in PENDING:
+            raise about(InProgress("another request with this external_id is being worked on"), entry)
+        return self._replay(entry, asked)
+
+    def _replay(self, entry: Entry, asked: "_Asked") -> Answer:
+        result = stored(entry)
+        self._tell(Replayed(asked.request_id, entry.id, result.outcome))
+        return structs.replace(self._answer(entry, result), replayed=True)
+
+    def _answer(self, entry: Entry, result: Result, retry_after: float | None = None) -> Answer:
+        if entry.state == "unknown" and entry.due_at is not None:  # by then more may be known
+            retry_after = max(entry.due_at - self._journal.now(), 1.0)
+        return Answer(entry, result, retry_after=retry_after)
 
 
-class _Delivery:
-    """What is known of a delivery while it is under way."""
+class _Asked(Struct, frozen=True):
+    """A request to deliver an invoice."""
 
-    def __init__(self, request_id: str, invoice_id: str) -> None:
-        self.request_id = request_id
-        self.invoice_id = invoice_id
-        self.attempts: list[Attempt] = []
-        self.seconds = 0.0
+    invoice: Invoice
+    content: bytes
+    mark: str
+    caller: Caller
+    request_id: str
+    began: float
+    preference: Preference
+
+
+def about(problem: Problem, entry: Entry) -> Problem:
+    """The problem, saying which invoice it is about."""
+    problem.external_id, problem.invoice = entry.external_id, entry.id
+    return problem
+
+
+def _reused(entry: Entry) -> str:
+    states = {"created": "was created", "unknown": "may exist"}
+    return f"an invoice with other content {states.get(entry.state, 'is on its way')} under this external_id"

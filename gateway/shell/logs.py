@@ -7,9 +7,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 import structlog
+from msgspec import structs
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from gateway.core.events import Answered, Concluded, Event, Refused, Routed, Sending
+from gateway.core.events import Committed, Concluded, Defect, Event, InDoubt, JournalFailed, Reconciled, Refused, Routed
 
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -46,34 +47,52 @@ def bridge(log: FilteringBoundLogger) -> logging.Logger:
     return made
 
 
+def defect(error: Exception, request_id: str | None = None) -> Defect:
+    """Where a defect is; its message itself could hold something of an invoice."""
+    places, frame = [], error.__traceback__
+    while frame is not None:
+        places.append(f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    return Defect(type(error).__name__, tuple(places[-8:]), request_id)
+
+
 def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
     """A listener that prints events; never a party's name or address, never an upstream's words about one."""
 
     def hear(event: Event) -> None:
         match event:
-            case Routed():
-                pass  # `concluded` says it again
-            case Sending():
-                log.info("sending", request_id=event.request_id, invoice=event.invoice, upstream=event.upstream)
-            case Answered():
-                log.info("answered", **_answered(event))
+            case Routed() | Committed() | InDoubt():
+                pass  # `concluded` says the first again; the others are for metrics
             case Concluded():
                 log.info("concluded", **_concluded(event))
+            case Reconciled():
+                log.info("reconciled", **_reconciled(event))
             case Refused():
                 log.info("refused", **_refused(event))
+            case JournalFailed():
+                log.error("journal-failed", **_rounded(event))
+            case Defect():
+                log.error("defect", **_rounded(event))
+            case _:
+                log.info(str(type(event).__struct_config__.tag), **_rounded(event))
 
     return hear
 
 
-def _answered(event: Answered) -> dict[str, Any]:
+def _rounded(event: Event) -> dict[str, Any]:
+    """The event's fields; for events that consist of ids, names of the configuration and figures alone."""
+    found = structs.asdict(event)
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
+
+
+def _reconciled(event: Reconciled) -> dict[str, Any]:
     return {
-        "request_id": event.request_id,
         "invoice": event.invoice,
+        "client": event.client,
         "upstream": event.upstream,
-        "outcome": event.outcome,
-        "reason": event.reason,
-        "http_status": event.http_status,
-        "seconds": round(event.seconds, 4),
+        "finding": event.finding,
+        "age": round(event.age, 3),
+        "discrepancies": [one.pointer for one in event.discrepancies],
     }
 
 

@@ -14,7 +14,19 @@ from prometheus_client.process_collector import ProcessCollector
 from gateway import __version__
 from gateway.core.dialect import Upstream
 from gateway.core.errors import PROBLEMS
-from gateway.core.events import Answered, Concluded, Event, Refused, Routed, Sending
+from gateway.core.events import (
+    FINDINGS,
+    Answered,
+    Committed,
+    Concluded,
+    Event,
+    InDoubt,
+    JournalFailed,
+    Reconciled,
+    Refused,
+    Replayed,
+    Sending,
+)
 from gateway.core.losses import pattern
 from gateway.core.routing import Rule
 
@@ -31,6 +43,8 @@ DISCREPANCIES = (
     "/totals/amount_due",
 )
 REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+COMMIT_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+OPERATIONS = ("claim", "advance", "record", "change", "withdraw", "get", "find", "page", "take", "doubts", "purge")
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
@@ -63,6 +77,20 @@ class Metrics:
             "discrepancies", "What upstreams reported otherwise than they were sent", "upstream", "pointer"
         )
         self.amounts = self._counter("invoiced_amount", "Money of created invoices", "upstream", "currency")
+        self.unresolved = self._gauge("unresolved_invoices", "Invoices in doubt: they may exist", "upstream")
+        oldest = "How long the oldest invoice in doubt has been so"
+        self.unresolved_age = self._gauge("unresolved_oldest_age_seconds", oldest, "upstream")
+        looked = "Doubts that were looked into, by what was found"
+        self.reconciliations = self._counter("reconciliations", looked, "upstream", "result")
+        self.replays = self._counter("replays", "Invoices that came again, by what was known of them", "outcome")
+        self.commits = Histogram(
+            f"{PREFIX}journal_commit_seconds",
+            "Time of a commit of the journal",
+            buckets=COMMIT_SECONDS,
+            registry=self.registry,
+        )
+        failed = "Operations of the journal that failed; a contradiction is one where two outcomes are known"
+        self.journal_errors = self._counter("journal_errors", failed, "op")
         self.shed = self._counter("shed", "Requests turned away unread", "reason")
         self._gauge("config_info", "The configuration in force", "revision")(revision).set(1)
         self._gauge("build_info", "The version", "version")(__version__).set(1)
@@ -89,16 +117,27 @@ class Metrics:
             self.problems(slug)
         for outcome in OUTCOMES:
             self.durations(outcome)
+        for outcome in (*OUTCOMES, "pending"):
+            self.replays(outcome)
+        for operation in (*OPERATIONS, "contradiction"):
+            self.journal_errors(operation)
         self.shed("in-flight")
-        for name, upstream in upstreams.items():
-            self.in_flight(name)
-            for outcome in OUTCOMES:
-                self.upstream_durations(name, outcome)
-            for pointer in DISCREPANCIES:
-                self.discrepancies(name, pointer)
-            for leaf, fate in upstream.dialect.fates.items():
-                for disposition in fate.losses:
-                    self.losses(name, leaf, disposition)
+        for upstream in upstreams.values():
+            self._prepare_upstream(upstream)
+
+    def _prepare_upstream(self, upstream: Upstream) -> None:
+        name = upstream.name
+        for gauge in (self.in_flight, self.unresolved, self.unresolved_age):
+            gauge(name)
+        for outcome in OUTCOMES:
+            self.upstream_durations(name, outcome)
+        for finding in FINDINGS:
+            self.reconciliations(name, finding)
+        for pointer in DISCREPANCIES:
+            self.discrepancies(name, pointer)
+        for leaf, fate in upstream.dialect.fates.items():
+            for disposition in fate.losses:
+                self.losses(name, leaf, disposition)
 
     def hear(self, event: Event) -> None:
         """Count an event."""
@@ -114,15 +153,39 @@ class Metrics:
                 self.problems(problem).inc()
                 if reason is not None:
                     self.shed(reason).inc()
-            case Routed():
-                pass
+            case _:
+                self._hear_journal(event)
+
+    def _hear_journal(self, event: Event) -> None:
+        match event:
+            case Committed(seconds=seconds):
+                self.commits.observe(seconds)
+            case Reconciled():
+                self._reconciled(event)
+            case Replayed(outcome=outcome):
+                self.replays(outcome).inc()
+            case InDoubt(doubts=doubts):
+                for name, (count, age) in doubts.items():
+                    self.unresolved(name).set(count)
+                    self.unresolved_age(name).set(age)
+            case JournalFailed(operation=operation):
+                self.journal_errors(operation).inc()
+            case _:
+                pass  # for the log alone
 
     def _concluded(self, event: Concluded) -> None:
         self.requests(event.rule, event.upstream, event.outcome).inc()
         self.durations(event.outcome).observe(event.seconds)
         self.overhead.observe(max(event.seconds - event.upstream_seconds, 0.0))
-        if event.outcome != "created":
-            return
+        if event.outcome == "created":
+            self._created(event)
+
+    def _reconciled(self, event: Reconciled) -> None:
+        self.reconciliations(event.upstream, event.finding).inc()
+        if event.finding == "adopted":
+            self._created(event)
+
+    def _created(self, event: Concluded | Reconciled) -> None:
         for loss in event.losses:
             self.losses(event.upstream, _pattern(loss.pointer), loss.disposition).inc()
         for discrepancy in event.discrepancies:

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from gateway.core.answer import UpstreamAnswer, outcome_faults
+from gateway.core.answer import Result, UpstreamAnswer
 from gateway.core.errors import (
     PROBLEMS,
     Fault,
@@ -19,9 +19,6 @@ from gateway.core.errors import (
     explanation,
     title,
 )
-from gateway.core.result import Created, NotSent, Outcome, Unknown
-from gateway.core.result import Rejected as RejectedOutcome
-from gateway.shell.gateway import Delivered
 
 RETRY_SECONDS = 5.0
 """What `Retry-After` says where nothing better is known."""
@@ -43,9 +40,7 @@ class Details(Struct, frozen=True, omit_defaults=True):
     upstream: UpstreamAnswer | None = None
 
 
-def response(
-    problem: Problem, request_id: str, upstream: UpstreamAnswer | None = None, invoice: str | None = None
-) -> web.Response:
+def response(problem: Problem, request_id: str, upstream: UpstreamAnswer | None = None) -> web.Response:
     """The answer that states `problem`."""
     kind = type(problem)
     details = Details(
@@ -56,7 +51,7 @@ def response(
         instance=request_id,
         retryable=kind.retryable,
         external_id=problem.external_id,
-        invoice=invoice,
+        invoice=problem.invoice,
         outcome=kind.outcome,
         errors=problem.faults,
         upstream=upstream,
@@ -66,31 +61,24 @@ def response(
         headers["Retry-After"] = str(ceil(problem.retry_after if problem.retry_after is not None else RETRY_SECONDS))
     if kind is Unauthenticated:
         headers["WWW-Authenticate"] = "Bearer"
-    if kind is OutcomeUnknown:
-        headers["Retry-After"] = str(ceil(RETRY_SECONDS))
-        headers["Location"] = f"/v1/invoices/{invoice}"
+    if problem.invoice is not None:
+        headers["Location"] = f"/v1/invoices/{problem.invoice}"
     body = msgspec.json.encode(details)
     return web.Response(status=kind.status, body=body, headers=headers, content_type="application/problem+json")
 
 
-def of_delivery(delivered: Delivered) -> Problem:
+def of_result(result: Result, retry_after: float | None = None) -> Problem:
     """The problem that a delivery which created nothing for certain ended in."""
-    outcome, name = delivered.outcome, delivered.result.upstream.name
-    problem = _of_outcome(outcome, name)
-    problem.external_id = delivered.result.external_id
+    name, words = result.upstream.name, result.upstream.message
+    match result.outcome:
+        case "rejected":
+            problem: Problem = Rejected(f"{name} refused the invoice: {words}", result.errors)
+        case "not_sent":
+            problem = UpstreamUnavailable(f"{name} did not take the invoice: {words}", retry_after=retry_after)
+        case _:
+            problem = OutcomeUnknown(f"the invoice may exist at {name}: {words}", retry_after=retry_after)
+    problem.external_id, problem.invoice = result.external_id, result.id
     return problem
-
-
-def _of_outcome(outcome: Outcome, name: str) -> Problem:
-    match outcome:
-        case RejectedOutcome(message=message):
-            return Rejected(f"{name} refused the invoice: {message}", outcome_faults(outcome))
-        case NotSent(detail=detail, retry_after=retry_after):
-            return UpstreamUnavailable(f"{name} did not take the invoice: {detail}", retry_after=retry_after)
-        case Unknown(detail=detail):
-            return OutcomeUnknown(f"the invoice may exist at {name}: {detail}")
-        case Created():
-            raise AssertionError("a created invoice is no problem")
 
 
 _PAGE = """<!doctype html>

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
-from structlog.typing import FilteringBoundLogger
 
 from gateway.core.answer import ENCODER
 from gateway.core.errors import (
@@ -24,12 +23,15 @@ from gateway.core.errors import (
 )
 from gateway.core.events import Event, Refused
 from gateway.core.explain import Target, explain
+from gateway.core.journal import Entry
 from gateway.core.plan import Caller
-from gateway.core.result import Created
+from gateway.core.results import stored_json
 from gateway.core.wording import quoted
-from gateway.shell import problems
+from gateway.shell import logs, problems
 from gateway.shell.clients import Clients
-from gateway.shell.gateway import Gateway, new_id
+from gateway.shell.gateway import Answer, Gateway, new_id
+from gateway.shell.records import Records
+from gateway.shell.requests import asked, preferred, verdict_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
@@ -51,19 +53,21 @@ class Api:
     def __init__(
         self,
         gateway: Gateway,
+        records: Records,
         clients: Clients,
         targets: dict[str, Target],
         limits: Limits,
         *,
+        in_flight: Mapping[str, int],
         tell: Callable[[Event], None],
-        log: FilteringBoundLogger,
     ) -> None:
         self._gateway = gateway
+        self._records = records
         self._clients = clients
         self._targets = targets
         self._limits = limits
         self._tell = tell
-        self._log = log
+        self._upstreams_in_flight = in_flight
         self._in_flight = 0
 
     def application(self) -> web.Application:
@@ -71,7 +75,10 @@ class Api:
         app = web.Application(middlewares=[self._middleware], client_max_size=self._limits.max_body)
         app.on_response_prepare.extend((_without_banner, _with_request_id))
         app.router.add_post("/v1/invoices", self.submit)
+        app.router.add_get("/v1/invoices", self.page)
         app.router.add_post("/v1/invoices/explain", self.explain)
+        app.router.add_get("/v1/invoices/{id}", self.read)
+        app.router.add_post("/v1/invoices/{id}/resolve", self.resolve)
         app.router.add_get("/v1/upstreams", self.upstreams)
         app.router.add_get("/problems/", self.problem_index)
         app.router.add_get("/problems/{slug}", self.problem_page)
@@ -92,21 +99,13 @@ class Api:
             problem = NotFound(f"there is nothing at {quoted(request.path)}")
         except web.HTTPRequestEntityTooLarge:
             problem = TooLarge(f"the body is larger than {self._limits.max_body} bytes")
-        except Exception as defect:  # noqa: BLE001 - the last line: a caller never sees a stack trace
+        except Exception as error:  # noqa: BLE001 - the last line: a caller never sees a stack trace
             problem = Internal("the gateway made a mistake; the request id finds it in the logs")
-            self._log_defect(request, defect)
+            self._tell(logs.defect(error, request[REQUEST_ID]))
         answer = self._refusal(request, problem)
         if allow:
             answer.headers["Allow"] = allow
         return answer
-
-    def _log_defect(self, request: web.Request, defect: Exception) -> None:
-        """Log where it happened; the message itself could hold something of the invoice."""
-        places, frame = [], defect.__traceback__
-        while frame is not None:
-            places.append(f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}")
-            frame = frame.tb_next
-        self._log.error("defect", request_id=request[REQUEST_ID], kind=type(defect).__name__, places=places[-8:])
 
     def _refusal(self, request: web.Request, problem: Problem) -> web.Response:
         reason = "in-flight" if isinstance(problem, Overloaded) else None
@@ -122,17 +121,49 @@ class Api:
         self._in_flight += 1
         try:
             body = await self._body(request)
-            delivered = await self._gateway.submit(body, _key(request), caller, request[REQUEST_ID])
+            preference = preferred(request.headers.getall("Prefer", ()))
+            answer = await self._gateway.submit(body, _key(request), caller, request[REQUEST_ID], preference)
         finally:
             self._in_flight -= 1
-        result = delivered.result
-        if not isinstance(delivered.outcome, Created):
-            problem = problems.of_delivery(delivered)
+        return self._answer(request, answer)
+
+    def _answer(self, request: web.Request, answer: Answer) -> web.Response:
+        """The answer to a caller who sent an invoice."""
+        result = answer.result
+        if result.outcome not in ("created", "pending"):
+            problem = problems.of_result(result, answer.retry_after)
             seconds = time.monotonic() - request[STARTED]
             self._tell(Refused(request[REQUEST_ID], problem.slug, problem.status, seconds))
-            return problems.response(problem, request[REQUEST_ID], result.upstream, result.id)
+            return problems.response(problem, request[REQUEST_ID], result.upstream)
         headers = {"Location": f"/v1/invoices/{result.id}"}
-        return web.Response(status=201, body=ENCODER.encode(result), headers=headers, content_type=JSON)
+        status = 201
+        if result.outcome == "pending":
+            status, headers["Preference-Applied"] = 202, "respond-async"
+        elif answer.replayed:
+            status, headers["Idempotent-Replayed"] = 200, "true"
+        return web.Response(status=status, body=_shown(request, answer.entry), headers=headers, content_type=JSON)
+
+    async def read(self, request: web.Request) -> web.Response:
+        """`GET /v1/invoices/ID`."""
+        entry = await self._records.read(request.match_info["id"], self._caller(request))
+        return _json(_shown(request, entry))
+
+    async def page(self, request: web.Request) -> web.Response:
+        """`GET /v1/invoices`."""
+        caller = self._caller(request)
+        query = asked(request.query)
+        found = await self._records.page(query, caller)
+        shown, more = found[: query.limit - 1], len(found) == query.limit
+        items = b",".join(stored_json(entry) for entry in shown)
+        following = msgspec.json.encode(shown[-1].id if more else None)
+        return _json(b'{"items":[' + items + b'],"next":' + following + b"}")
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """`POST /v1/invoices/ID/resolve`."""
+        caller = self._caller(request)
+        verdict = verdict_of(await self._body(request))
+        result = await self._records.resolve(request.match_info["id"], verdict, caller)
+        return _json(ENCODER.encode(result))
 
     async def explain(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/explain`."""
@@ -158,7 +189,7 @@ class Api:
                         "dialect": dialect.name,
                         "api": dialect.api,
                         "endpoint": dialect.endpoint,
-                        "in_flight": self._gateway.in_flight[name],
+                        "in_flight": self._upstreams_in_flight[name],
                         "protection": dialect.protection,
                         "money_rule": dialect.money_rule,
                         "capabilities": {
@@ -205,6 +236,14 @@ def _key(request: web.Request) -> str | None:
     return key[1:-1] if key is not None and len(key) > 1 and key[0] == key[-1] == '"' else key
 
 
+def _shown(request: web.Request, entry: Entry) -> bytes:
+    """The entry's result in JSON, with the upstream's own answer if that was asked for."""
+    text = stored_json(entry)
+    if "upstream_response" not in request.query.get("include", "").split(","):
+        return text
+    return text[:-1] + b',"upstream_response":' + (entry.response or b"null") + b"}"
+
+
 def _json(body: bytes) -> web.Response:
     return web.Response(body=body, content_type=JSON)
 
@@ -222,6 +261,7 @@ class Health:
 
     def __init__(self) -> None:
         self.ready = False
+        self.alive: Callable[[], bool] = lambda: True
 
     def application(self, registry: CollectorRegistry) -> web.Application:
         """The operations port: metrics and probes."""
@@ -233,8 +273,8 @@ class Health:
         return app
 
     async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a probe says nothing
-        """`GET /livez`: the event loop turns."""
-        return web.Response(text="ok\n")
+        """`GET /livez`: the event loop turns, and so does the journal's writer."""
+        return web.Response(text="ok\n") if self.alive() else web.Response(status=503, text="journal stopped\n")
 
     async def is_ready(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a probe says nothing
         """`GET /readyz`: started, and not draining."""

