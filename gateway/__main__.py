@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway import __version__
-from gateway.shell import commands
+from gateway.shell import commands, journal_commands
+from gateway.shell.requests import STATES
 
 EPILOG = """\
 examples:
@@ -14,6 +15,7 @@ examples:
   invoice-gateway check gateway.toml                        is this configuration good?
   invoice-gateway explain --config gateway.toml inv.json    what would be sent where, and what would be lost
   invoice-gateway serve --config gateway.toml               listen
+  invoice-gateway journal list --config gateway.toml --outcome unknown      what is in doubt
 
 exit codes: 0 good, 1 the answer is no (faults, an invoice that cannot be sent), 2 wrong usage
 """
@@ -45,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
     explain.add_argument("--json", action="store_true", help="as the API answers it")
 
+    _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
+
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
     sandbox.add_argument("--port", type=int, default=9100, help="port on loopback, 0 for any (default: 9100)")
 
@@ -54,6 +58,44 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--sandbox-port", type=int, default=9100, help="the sandbox's port, 0 for any (default: 9100)")
     demo.add_argument("--once", action="store_true", help="stop after the invoices; exit 1 unless all were created")
     return root
+
+
+def _add_journal(journal: argparse.ArgumentParser) -> None:
+    journal.description = "Reads the journal directly, or through the API of the gateway that holds it."
+    actions = journal.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listed = actions.add_parser("list", help="invoices, newest first")
+    listed.add_argument("--outcome", choices=list(STATES), help="only these; `unknown` are those in doubt")
+    listed.add_argument("--external-id", metavar="ID", help="only the invoice with this external_id")
+    listed.add_argument("--limit", default="50", metavar="N", help="how many, at most 200 (default: 50)")
+    listed.add_argument("--cursor", metavar="ID", help="go on after this one")
+    shown = actions.add_parser("show", help="one invoice, with the upstream's own answer")
+    resolved = actions.add_parser(
+        "resolve", help="say what became of an invoice in doubt, after looking at the upstream"
+    )
+    for action in (shown, resolved):
+        action.add_argument("id", metavar="ID", help="the gateway's id of the invoice")
+    resolved.add_argument("--outcome", required=True, choices=["created", "not_sent"], help="what you found there")
+    resolved.add_argument("--upstream-id", metavar="ID", help="what the upstream calls it, if it was created")
+    resolved.add_argument("--reason", required=True, metavar="TEXT", help="how you know; it is kept with your name")
+    for action in (listed, shown, resolved):
+        action.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
+        action.add_argument("--url", help="ask the API there, whoever holds the journal")
+        action.add_argument("--token-env", metavar="NAME", help="the environment variable with an operator's token")
+        action.add_argument("--json", action="store_true", help="as the API answers it, one line each")
+
+
+def _journal(options: argparse.Namespace) -> int:
+    way = journal_commands.Way(options.config, options.url, options.token_env)
+    match options.action:
+        case "list":
+            asked = {name: getattr(options, name) for name in ("outcome", "external_id", "limit", "cursor")}
+            wanted = {name: value for name, value in asked.items() if value is not None}
+            return journal_commands.show_list(way, wanted, as_json=options.json)
+        case "show":
+            return journal_commands.show_one(way, options.id, as_json=options.json)
+        case _:
+            said = {"outcome": options.outcome, "upstream_id": options.upstream_id, "reason": options.reason}
+            return journal_commands.resolve(way, options.id, said, as_json=options.json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a table
@@ -73,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
                     everywhere=options.all_upstreams,
                     as_json=options.json,
                 )
+            case "journal":
+                return _journal(options)
             case "sandbox":
                 return commands.sandbox(options.port)
             case _:

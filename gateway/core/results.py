@@ -141,7 +141,6 @@ def resolved(entry: Entry, outcome: str, upstream_id: str | None, word: Resoluti
         outcome=outcome,
         created_at=word.at if created else None,
         invoice=Stated(id=upstream_id) if created else None,
-        upstream=structs.replace(before.upstream, message=f"{word.by}: {word.reason}"),
         resolution=word,
     )
 

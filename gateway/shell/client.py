@@ -8,9 +8,12 @@ import asyncio
 import math
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from gateway import __version__
@@ -29,6 +32,25 @@ CONNECT_SHARE = 0.9
 KEEP_ALIVE_SECONDS = 4.0
 
 
+_LEFT: ContextVar[Callable[[], float]] = ContextVar("left")
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connects, and looks at the deadline again once the connection stands: right before the first byte.
+
+    A process that was paused while it connected finds its connection ready when it goes on; by then its claim may be
+    somebody else's.
+    """
+
+    async def connect(self, *args: Any, **more: Any) -> Connection:  # noqa: ANN401 - passed on as they are
+        """See `BaseConnector.connect`; a connection that comes too late is a connect timeout."""
+        made = await super().connect(*args, **more)
+        if _LEFT.get()() <= 0:
+            made.release()
+            raise TimeoutError
+        return made
+
+
 def session(*, reuse: bool = True) -> aiohttp.ClientSession:
     """A session for upstreams: no cookies, no proxies from the environment, no decompression, no retries.
 
@@ -37,7 +59,7 @@ def session(*, reuse: bool = True) -> aiohttp.ClientSession:
     """
     kept = KEEP_ALIVE_SECONDS if reuse else None
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ttl_dns_cache=30),
+        connector=Connector(limit=0, keepalive_timeout=kept, force_close=not reuse, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -95,6 +117,7 @@ class Sender:
         if seconds <= 0:
             return NotSent("deadline", "the deadline passed before the request was sent")
         connect = min(CONNECT_SECONDS, CONNECT_SHARE * seconds)
+        _LEFT.set(left)
         timeout = aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
         try:
             async with self._session.request(

@@ -41,7 +41,8 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _load(path: Path, *, with_secrets: bool = True) -> Loaded | None:
+def loaded_or_none(path: Path, *, with_secrets: bool = True) -> Loaded | None:
+    """The configuration; None, with every fault told, if it has any."""
     try:
         return load(path, with_secrets=with_secrets)
     except ConfigurationError as error:
@@ -54,7 +55,7 @@ def _load(path: Path, *, with_secrets: bool = True) -> Loaded | None:
 
 def check(path: Path) -> int:
     """`check FILE`."""
-    loaded = _load(path)
+    loaded = loaded_or_none(path)
     if loaded is None:
         return 1
     for warning in loaded.warnings:
@@ -66,7 +67,7 @@ def check(path: Path) -> int:
 
 def serve(path: Path) -> int:
     """`serve --config FILE`."""
-    loaded = _load(path)
+    loaded = loaded_or_none(path)
     if loaded is None:
         return 1
     for warning in loaded.warnings:
@@ -122,7 +123,7 @@ async def until_stopped() -> None:
 
 def explain(path: Path, invoice: str, client: str, *, everywhere: bool, as_json: bool) -> int:
     """`explain --config FILE INVOICE`: exit 1 if the invoice could not be sent."""
-    loaded = _load(path, with_secrets=False)
+    loaded = loaded_or_none(path, with_secrets=False)
     if loaded is None:
         return 1
     try:

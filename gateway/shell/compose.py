@@ -18,7 +18,7 @@ from gateway.shell.clients import Clients
 from gateway.shell.configuration import Loaded
 from gateway.shell.engine import Engine, Policy
 from gateway.shell.exchanges import Counterpart
-from gateway.shell.journal import Store
+from gateway.shell.journal import Store, StoreError
 from gateway.shell.journal.opening import store_of
 from gateway.shell.metrics import Metrics
 from gateway.shell.secrets import resolve
@@ -151,7 +151,10 @@ def journal_store(loaded: Loaded, tell: Callable[[Event], None]) -> Store:
     Raises:
         StoreError: there is no such store.
     """
-    url = resolve(loaded.config.journal.url, loaded.folder)
+    try:
+        url = resolve(loaded.config.journal.url, loaded.folder)
+    except ValueError as error:
+        raise StoreError(f"[journal] url: {error}") from None
     return store_of(url, loaded.folder, lambda writes, seconds: tell(Committed(writes, seconds)))
 
 

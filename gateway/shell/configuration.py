@@ -8,6 +8,7 @@ from io import StringIO
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -179,6 +180,7 @@ def _csv_entries(place: str, name: str, files: _Files, faults: list[Fault]) -> I
 
 
 def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
+    yield from secrets.secret_faults("/journal/url", config.journal.url, folder)
     for name, upstream in config.upstreams.items():
         for pointer, secret in secrets.references(upstream.auth):
             yield from secrets.secret_faults(f"/upstreams/{wording.escape(name)}/auth{pointer}", secret, folder)
@@ -188,6 +190,8 @@ def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
 
 
 def _warnings(config: Config) -> Iterator[str]:
+    if isinstance(config.journal.url, str) and urlsplit(config.journal.url).password:
+        yield "[journal] url has a password in plain text; use { env = … } or { file = … }"
     for name, upstream in config.upstreams.items():
         for pointer, secret in secrets.references(upstream.auth):
             if secrets.is_plain(secret) and not upstream.base_url.startswith("http://127.0.0.1"):

@@ -77,10 +77,10 @@ class Delivery:
         self._exchanges = exchanges
         self._journal = journal
         self._tell = tell
-        self._clock = clock
-        self._jitter = jitter
-        self._make_id = make_id
-        self._delays = delays
+        self.clock = clock
+        self.jitter = jitter
+        self.make_id = make_id
+        self.delays = delays
 
     def prepared(self, dispatch: Dispatch, leg: Leg) -> Ready:
         """How `leg` will be sent, from now on.
@@ -92,18 +92,18 @@ class Delivery:
         timeout, now = self._exchanges.timeout(upstream.name), self._journal.now()
         dispatch = structs.replace(
             dispatch,
-            claim=self._make_id(),
+            claim=self.make_id(),
             dialect=upstream.dialect.name,
             translation=translation,
             started_at=now,
             quiet_until=now + timeout + upstream.settle,
         )
-        return Ready(dispatch, now + timeout + LEASE_MARGIN, self._clock() + timeout)
+        return Ready(dispatch, now + timeout + LEASE_MARGIN, self.clock() + timeout)
 
     async def resume(self, entry: Entry, owner: str) -> None:
         """Deliver an invoice that waits, unless its time is over."""
         dispatch, upstream = dispatch_of(entry), self.book.upstreams.get(entry.upstream)
-        invoice, began, now = recall(entry.body), self._clock(), self._journal.now()
+        invoice, began, now = recall(entry.body), self.clock(), self._journal.now()
         work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began)
         if dispatch.deliver_by is not None and now >= dispatch.deliver_by:
             await self._conclude(work, NotSent("deadline", "it could not be delivered in the time it had"), None)
@@ -135,13 +135,13 @@ class Delivery:
     async def _attempt(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
         upstream, dispatch = self.book.upstreams[work.entry.upstream], work.dispatch
         self._tell(Sending(work.request_id, work.entry.id, upstream.name))
-        began = self._clock()
+        began = self.clock()
         conversation = upstream.dialect.create(dispatch.translation, dispatch.repeat)
         ended = await self._exchanges.lead(upstream.name, conversation, work.deadline)
         outcome = ended.outcome
         if isinstance(outcome, Absent):
             outcome = Unknown("mapping", "a creation cannot end with an absence")
-        seconds = self._clock() - began
+        seconds = self.clock() - began
         reason = outcome.reason if isinstance(outcome, (NotSent, Unknown)) else None
         told = (upstream.name, name(outcome), reason, outcome.http_status, seconds)
         self._tell(Answered(work.request_id, work.entry.id, *told))
@@ -166,7 +166,7 @@ class Delivery:
     async def _postpone(self, work: Work, outcome: NotSent) -> Delivered:
         """Keep an invoice that was left to the gateway, and certainly not sent, for another try."""
         entry, now = work.entry, self._journal.now()
-        wait = max(backoff(entry.checks, self._jitter()), outcome.retry_after or 0.0)
+        wait = max(backoff(entry.checks, self.jitter()), outcome.retry_after or 0.0)
         if now + wait >= (work.dispatch.deliver_by or 0.0):
             return await self._conclude(work, outcome, None)
         dispatch = packed(work.dispatch)
@@ -192,7 +192,7 @@ class Delivery:
     def _concluded(self, work: Work, outcome: Outcome, result: Result, now: float, reply: Reply | None) -> Entry:
         due_at = None
         if isinstance(outcome, Unknown) and self.book.upstreams[work.entry.upstream].dialect.lookup is not None:
-            due_at = now + delay(self._delays, 0, self._jitter())
+            due_at = now + delay(self.delays, 0, self.jitter())
         return stepped(
             work.entry,
             STATES[type(outcome)],
@@ -205,7 +205,7 @@ class Delivery:
         )
 
     def _result(self, work: Work, outcome: Outcome, now: float) -> Result:
-        timings = Timings(span(self._clock() - work.began), span(work.seconds))
+        timings = Timings(span(self.clock() - work.began), span(work.seconds))
         return made(work.entry, work.dispatch, outcome, now, work.dispatch.attempts, timings=timings)
 
     def _conclusion(self, work: Work, result: Result) -> Concluded:
@@ -221,6 +221,6 @@ class Delivery:
             work.dispatch.amount,
             result.losses,
             result.discrepancies,
-            self._clock() - work.began,
+            self.clock() - work.began,
             work.seconds,
         )

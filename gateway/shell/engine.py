@@ -58,24 +58,13 @@ class Engine:
             make_id=make_id,
             delays=policy.delays,
         )
-        self.reconciler = Reconciler(
-            self.delivery,
-            self.exchanges,
-            self.journal,
-            tell,
-            clock=clock,
-            jitter=jitter,
-            delays=policy.delays,
-            owner=owner,
-        )
+        self.reconciler = Reconciler(self.delivery, self.exchanges, self.journal, tell, owner)
         self.gateway = Gateway(
             self.delivery,
             self.exchanges,
             self.journal,
             self.reconciler,
             tell,
-            clock=clock,
-            make_id=make_id,
             owner=owner,
             deliver_by=policy.deliver_by,
         )

@@ -16,7 +16,7 @@ from gateway.core.parse import parse
 from gateway.core.plan import Caller, Plan, make_plan, named
 from gateway.core.results import stored
 from gateway.shell.delivery import Delivery, Work
-from gateway.shell.exchanges import Clock, Exchanges
+from gateway.shell.exchanges import Exchanges
 from gateway.shell.journal.journal import Journal
 from gateway.shell.reconcile import Reconciler
 
@@ -57,8 +57,6 @@ class Gateway:
         reconciler: Reconciler,
         tell: Callable[[Event], None],
         *,
-        clock: Clock,
-        make_id: Callable[[], str],
         owner: str,
         deliver_by: float,
     ) -> None:
@@ -67,8 +65,8 @@ class Gateway:
         self._journal = journal
         self._reconciler = reconciler
         self._tell = tell
-        self._clock = clock
-        self._make_id = make_id
+        self._clock = delivery.clock
+        self._make_id = delivery.make_id
         self._owner = owner
         self._deliver_by = deliver_by
         self.book = delivery.book

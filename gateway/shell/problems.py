@@ -61,7 +61,7 @@ def response(problem: Problem, request_id: str, upstream: UpstreamAnswer | None 
         headers["Retry-After"] = str(ceil(problem.retry_after if problem.retry_after is not None else RETRY_SECONDS))
     if kind is Unauthenticated:
         headers["WWW-Authenticate"] = "Bearer"
-    if problem.invoice is not None:
+    if problem.invoice is not None and kind.outcome in ("unknown", "pending"):
         headers["Location"] = f"/v1/invoices/{problem.invoice}"
     body = msgspec.json.encode(details)
     return web.Response(status=kind.status, body=body, headers=headers, content_type="application/problem+json")

@@ -21,7 +21,7 @@ from gateway.core.journal import STATES, Dispatch, Entry, State, delay, dispatch
 from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown
 from gateway.core.results import attempts_of, made, response, stored
 from gateway.shell.delivery import LEASE_MARGIN, Delivery
-from gateway.shell.exchanges import Clock, Ended, Exchanges
+from gateway.shell.exchanges import Ended, Exchanges
 from gateway.shell.journal.journal import Journal
 from gateway.shell.logs import defect
 
@@ -39,10 +39,6 @@ class Reconciler:
         exchanges: Exchanges,
         journal: Journal,
         tell: Callable[[Event], None],
-        *,
-        clock: Clock,
-        jitter: Callable[[], float],
-        delays: tuple[float, ...],
         owner: str,
     ) -> None:
         self._book = delivery.book
@@ -50,9 +46,7 @@ class Reconciler:
         self._exchanges = exchanges
         self._journal = journal
         self._tell = tell
-        self._clock = clock
-        self._jitter = jitter
-        self._delays = delays
+        self._clock = delivery.clock
         self._owner = owner
         self._woken = asyncio.Event()
         self._working: dict[str, asyncio.Task[None]] = {}
@@ -138,7 +132,7 @@ class Reconciler:
                 return await self._absent(entry, dispatch, absent, ended)
             case Absent():
                 wait = dispatch.quiet_until - asked_at
-                return await self._unresolved(entry, dispatch, "absent, but it may still appear", least=wait)
+                return await self._unresolved(entry, dispatch, "absent, but it may still appear", wait)
             case NotSent(detail=detail) | Unknown(detail=detail):
                 return await self._unresolved(entry, dispatch, detail)
             case _:
@@ -188,9 +182,10 @@ class Reconciler:
         self.wake()
         return known
 
-    async def _unresolved(self, entry: Entry, dispatch: Dispatch, reason: str, least: float = 0.0) -> Entry:
+    async def _unresolved(self, entry: Entry, dispatch: Dispatch, reason: str, most: float = math.inf) -> Entry:
+        """Look again later, after `most` seconds at the latest."""
         now = self._journal.now()
-        wait = max(delay(self._delays, entry.checks + 1, self._jitter()), least)
+        wait = min(delay(self._delivery.delays, entry.checks + 1, self._delivery.jitter()), most)
         due = stepped(entry, "unknown", now, due_at=now + wait, checks=entry.checks + 1)
         known = await self._journal.record(entry, due)
         self._tell(self._finding(known, dispatch, "unresolved", entry, reason))

@@ -1,7 +1,8 @@
 """Texts for a terminal: what `explain` prints, and how a problem reads."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from gateway.core.errors import Fault, Problem, title
 from gateway.core.explain import Explanation, UpstreamView
@@ -69,3 +70,49 @@ def _loss_rows(losses: tuple[Loss, ...]) -> Iterator[tuple[str, ...]]:
     counted = Counter((pattern(loss.pointer), loss.disposition, loss.detail) for loss in losses)
     for (place, disposition, detail), count in counted.items():
         yield place, disposition + (f" × {count}" if count > 1 else ""), detail
+
+
+def records(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Results as a table, one a line."""
+    rows = [("id", "outcome", "external_id", "upstream", "id there", "last tried", "words")]
+    for one in found:
+        attempts, made = one["attempts"], one["invoice"] or {}
+        rows.append(
+            (
+                one["id"],
+                one["outcome"],
+                one["external_id"],
+                one["upstream"]["name"],
+                made.get("id") or "-",
+                attempts[-1]["started_at"] if attempts else "-",
+                one["upstream"]["message"] or "",
+            )
+        )
+    return table(rows, "")
+
+
+def record(found: Mapping[str, Any]) -> str:
+    """A result with what an operator needs to settle a doubt."""
+    made, upstream, told = found["invoice"] or {}, found["upstream"], found.get("upstream_response")
+    lines = [f"{found['id']}: {found['outcome']}" + (", adopted" if found["adopted"] else "")]
+    rows = [
+        ("external_id", found["external_id"]),
+        ("upstream", f"{upstream['name']} ({upstream['dialect'] or 'details purged'})"),
+        ("says", " ".join(str(upstream[key]) for key in ("http_status", "code", "message") if upstream[key])),
+        ("id there", made.get("id")),
+        ("number", made.get("number")),
+        ("amount due", (made.get("totals") or {}).get("amount_due")),
+        ("rule", found["route"]["rule"]),
+        ("config", found["route"]["config"]),
+    ]
+    lines += table((name, str(value)) for name, value in rows if value)
+    for one in found["attempts"]:
+        seconds = f"{one['seconds']} s" if one["seconds"] else "unfinished"
+        lines.append(f"  attempt at {one['started_at']}: {one['upstream']}, {one['outcome']}, {seconds}")
+    for one in found["discrepancies"]:
+        lines.append(f"  {one['pointer']}: expected {one['expected']}, received {one['received']}")
+    if word := found.get("resolution"):
+        lines.append(f"  resolved by {word['by']} at {word['at']}: {word['reason']}")
+    if told:
+        lines += [f"  the upstream answered {told['http_status']}:", f"    {told['body']}"]
+    return "\n".join(lines)

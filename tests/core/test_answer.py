@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from msgspec import convert
+from msgspec import convert, structs
 
 from gateway.core.answer import (
     ENCODER,
     Attempt,
+    Resolution,
     Result,
     TakenRoute,
     Timings,
@@ -109,14 +110,45 @@ def test_what_either_side_did_not_say_is_no_discrepancy() -> None:
 
 
 def test_a_moment_is_in_utc_with_milliseconds() -> None:
-    """RFC 3339, as the contract shows it."""
-    assert moment(datetime(2026, 6, 30, 10, 15, 2, 331_900, UTC)) == "2026-06-30T10:15:02.331Z"
+    """RFC 3339, as the contract shows it; from seconds since 1970."""
+    assert moment(datetime(2026, 6, 30, 10, 15, 2, 331_900, UTC).timestamp()) == "2026-06-30T10:15:02.331Z"
+    assert moment(0) == "1970-01-01T00:00:00.000Z"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2119, "0.212"), (0.0, "0.000"), (15.0, "15.000")])
 def test_a_span_is_text_with_milliseconds(seconds: float, text: str) -> None:
     """Seconds, as the contract shows them."""
     assert span(seconds) == text
+
+
+def test_what_nobody_knows_is_null() -> None:
+    """After a crash, and once the details are purged: no member is left out, and nothing is made up."""
+    attempt = Attempt("u", "unknown", "2026-06-30T10:15:02.119Z", None)
+    assert json.loads(ENCODER.encode(attempt)) == {
+        "upstream": "u", "outcome": "unknown", "started_at": "2026-06-30T10:15:02.119Z", "seconds": None,
+    }  # fmt: skip
+    assert json.loads(ENCODER.encode(Timings(None, None))) == {"total": None, "upstream": None}
+    assert json.loads(ENCODER.encode(TakenRoute(None, None))) == {"rule": None, "config": None}
+    assert json.loads(ENCODER.encode(UpstreamAnswer("u", None))) == {
+        "name": "u", "dialect": None, "http_status": None, "code": None, "message": None, "ids": {},
+    }  # fmt: skip
+
+
+def test_reasons_and_a_resolution_are_said_where_there_are_any() -> None:
+    """An upstream's reasons for a refusal, an operator's word; otherwise the result is as the contract shows it."""
+    plain = Result(
+        "0199", "billing:1", "rejected", False, None, None, UpstreamAnswer("u", "tiny"), TakenRoute("r", "c"),
+        (), (), (), (), Timings(None, None),
+    )  # fmt: skip
+    word = Resolution("ann", "looked", "2026-06-30T10:15:02.331Z")
+    told = json.loads(ENCODER.encode(structs.replace(plain, errors=FAULTS, resolution=word)))
+    assert told == json.loads(ENCODER.encode(plain)) | {
+        "errors": [
+            {"pointer": "/lines/0", "code": "E1", "detail": "a"},
+            {"pointer": "", "code": "E2", "detail": "b"},
+        ],
+        "resolution": {"by": "ann", "reason": "looked", "at": "2026-06-30T10:15:02.331Z"},
+    }
 
 
 def test_a_result_is_written_as_the_contract_shows_it() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.core import schema
-from gateway.core.config import Auth, Basic, Config, Header, OAuth, SecretRef, TaxRow, seconds, size
+from gateway.core.config import Auth, Basic, Config, Header, Journal, OAuth, SecretRef, TaxRow, seconds, size
 from gateway.core.money import Amount, decode_amount
 
 SMALLEST = {
@@ -111,7 +111,7 @@ def test_every_key_of_the_contract_is_read() -> None:
     assert dates is not None
     assert (dates.from_, dates.until) == (date(2026, 1, 1), date(2026, 7, 1))
     assert config.routes[1].split == {"chargeover-us": 90, "other": 10}
-    assert config.journal is not None
+    assert config.journal == Journal("sqlite:///var/lib/invoice-gateway/journal.db", "30d")
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -127,7 +127,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "5s",
         "10s",
     )
-    assert (config.clients, config.journal) == ({}, None)
+    assert config.clients == {}
+    assert (config.journal.url, config.journal.keep_bodies) == ("sqlite://journal.db", "30d")
     assert (config.delivery.attempts, config.delivery.deliver_by) == (3, "24h")
     assert config.reconcile.delays == ("1s", "5s", "30s", "5m")
     assert (config.breaker.window, config.breaker.min_calls) == ("30s", 10)
@@ -158,6 +159,21 @@ def test_the_kind_of_an_auth_is_the_one_that_is_set() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://gateway@db/journal", "postgresql://gateway@db/journal"),
+        ({"env": "JOURNAL_URL"}, SecretRef(env="JOURNAL_URL")),
+        ({"file": "/run/secrets/journal"}, SecretRef(file="/run/secrets/journal")),
+    ],
+)
+def test_the_journals_url_may_be_a_secret(url: object, expected: str | SecretRef) -> None:
+    """It can hold a password."""
+    faults, config = read(SMALLEST | {"journal": {"url": url, "keep_bodies": "12h"}})
+    assert faults == {}
+    assert config.journal == Journal(expected, "12h")
+
+
+@pytest.mark.parametrize(
     ("document", "faults"),
     [
         ({}, {"/upstreams": "missing", "/routes": "missing"}),
@@ -183,7 +199,12 @@ def test_the_kind_of_an_auth_is_the_one_that_is_set() -> None:
         (SMALLEST | {"breaker": {"failure_rate": 1.5}}, {"/breaker/failure_rate": "range"}),
         (SMALLEST | {"breaker": {"failure_rate": 0}}, {"/breaker/failure_rate": "range"}),
         (SMALLEST | {"delivery": {"attempts": 11}}, {"/delivery/attempts": "range"}),
-        (SMALLEST | {"journal": {}}, {"/journal/url": "missing"}),
+        (SMALLEST | {"journal": {}}, {}),
+        (SMALLEST | {"journal": {"url": 5}}, {"/journal/url": "type"}),
+        (SMALLEST | {"journal": {"url": {"evn": "X"}}}, {"/journal/url/evn": "unknown-field"}),
+        (SMALLEST | {"journal": {"keep_bodies": "a month"}}, {"/journal/keep_bodies": "pattern"}),
+        (SMALLEST | {"journal": {"keep": "30d"}}, {"/journal/keep": "unknown-field"}),
+        (SMALLEST | {"delivery": {"deliver_by": "24"}}, {"/delivery/deliver_by": "pattern"}),
         (SMALLEST | {"clients": {"a": {"token_sha256": ["x"]}}}, {"/clients/a/token_sha256/0": "pattern"}),
         (SMALLEST | {"clients": {"a": {"token": [5]}}}, {"/clients/a/token/0": "type"}),
         (SMALLEST | {"clients": {"a": {"token": {"evn": "X"}}}}, {"/clients/a/token/evn": "unknown-field"}),
@@ -206,7 +227,10 @@ def test_a_fault_of_the_document_is_named_and_the_rest_can_be_used(document: obj
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("15s", 15.0), ("500ms", 0.5), ("5m", 300.0), ("24h", 86_400.0), ("30d", 2_592_000.0), ("0.5s", 0.5)],
+    [
+        *(("15s", 15.0), ("500ms", 0.5), ("5m", 300.0), ("24h", 86_400.0), ("30d", 2_592_000.0), ("0.5s", 0.5)),
+        *(("0s", 0.0), ("1.5h", 5_400.0), ("0.001ms", 0.000_001), ("999999d", 86_399_913_600.0)),
+    ],
 )
 def test_a_time_is_read_in_seconds(text: str, expected: float) -> None:
     """In the units that the contract uses."""

@@ -77,6 +77,27 @@ def test_another_url_is_refused(url: str) -> None:
     assert of_upstream(base_url=url) == {"/base_url": f'"{url}" is not https://host or https://host/prefix'}
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("sqlite://journal.db", "sqlite:///var/lib/invoice-gateway/journal.db", "postgresql://gateway@db/journal"),
+        *("postgres://gateway@db:5432/journal", {"env": "JOURNAL_URL"}, {"file": "journal.url"}),
+    ],
+)
+def test_a_journal_is_in_a_file_or_a_database(url: object) -> None:
+    """What a reference leads to is not known here."""
+    assert found(journal={"url": url}) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "journal.db", "/var/lib/journal.db", "sqlite:journal.db", "mysql://db/journal", "file://j", " sqlite://j"],
+)
+def test_another_journal_is_refused(url: str) -> None:
+    """With the forms that there are, and without the words of the URL, which can hold a password."""
+    assert found(journal={"url": url}) == {"/journal/url": "must be sqlite:// and a path, or postgresql://…"}
+
+
 def test_plain_http_has_to_be_asked_for() -> None:
     """Credentials and invoices travel with it."""
     assert of_upstream(base_url="http://host") == {"/base_url": "is http; use https, or say insecure_http = true"}
@@ -243,11 +264,12 @@ def test_all_faults_are_named_at_once() -> None:
     """Of every part of the file."""
     faults = found(
         server={"listen": "x"},
+        journal={"url": "x"},
         upstreams={"eu": TINY | {"base_url": "x"}},
         clients={"a": {}},
         routes=[{"name": "r", "to": "us"}, {"name": "r", "to": "eu", "fallback": ["us"]}],
     )
     assert set(faults) == {
-        "/server/listen", "/upstreams/eu/base_url", "/clients/a", "/routes/0/to", "/routes/1/name",
+        "/server/listen", "/journal/url", "/upstreams/eu/base_url", "/clients/a", "/routes/0/to", "/routes/1/name",
         "/routes/1/fallback",
     }  # fmt: skip

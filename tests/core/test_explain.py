@@ -12,7 +12,7 @@ from gateway.core.errors import Forbidden, InvalidInvoice, NoRoute, TotalsMismat
 from gateway.core.explain import MASK, Explanation, Target, explain
 from gateway.core.plan import Book, Caller, make_plan
 from gateway.core.routing import compile_rules
-from tests.core.samples import MUTE, TYPES, document, encoded, upstream
+from tests.core.samples import MUTE, TYPES, document, encoded, invoice, upstream
 
 UPSTREAMS = {
     "tiny-eu": upstream(),
@@ -74,7 +74,7 @@ def test_the_explanation_is_as_the_contract_shows_it() -> None:
 
 def test_the_request_is_the_one_that_would_be_sent() -> None:
     """Byte for byte, by the same functions."""
-    plan = make_plan(encoded(document()), None, ALL, BOOK)
+    plan = make_plan(invoice(), ALL, BOOK)
     view = explained().upstreams[-1]
     assert view.request is not None
     assert view.request.body.encode() == plan.leg.translation.request.body

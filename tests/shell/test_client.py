@@ -570,3 +570,20 @@ async def test_only_a_cancelled_task_ends_as_one(session: aiohttp.ClientSession)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["new connection", "kept connection"])
+async def test_a_process_that_was_paused_while_it_connected_sends_nothing(
+    reused: bool, session: aiohttp.ClientSession
+) -> None:
+    """The deadline is looked at again right before the first byte; the connection stays good for others."""
+    async with playing(answering(*[ok()] * 3)) as peer:
+        if reused:
+            await send(session, peer.url)
+        before = len(peer.requests)
+        looks = iter([5.0, 5.0, -1.0])  # for the credentials, for the request, and once the connection stands
+        seen = await Sender(peer.url, DIALECT, ANONYMOUS, session).send(POST, lambda: next(looks))
+        assert isinstance(seen, NotSent)
+        assert len(peer.requests) == before
+        assert isinstance(await send(session, peer.url), Reply)
+        assert peer.connections == 1

@@ -139,13 +139,14 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def claim(
         self,
+        *,
         client: str,
         key: str,
         state: State,
         upstream: str,
         due: int | None,
         doubt: int | None,
-        descending: bool,  # noqa: FBT001 - drawn
+        descending: bool,
         body: bytes,
     ) -> None:
         """A key, in any state, since the store does not judge states; the newest id is not always the highest."""
@@ -176,6 +177,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def replace(
         self,
+        *,
         chosen: int,
         state: State,
         upstream: str,

@@ -3,6 +3,7 @@
 The binaries come with a wheel. PostgreSQL refuses to run as root, so where the tests are root it runs as nobody.
 """
 
+import asyncio
 import atexit
 import os
 import secrets
@@ -39,6 +40,9 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
+WITH_PASSWORD = "with_password"
+"""The one user who needs a password, over TCP; it is not made yet."""
+
 
 class Server:
     """A server in a folder of its own; runs once it is made."""
@@ -55,6 +59,8 @@ class Server:
                 self.port = int(free.getsockname()[1])
             asked = "--username=postgres --auth=trust --locale=C --encoding=UTF8 --no-sync --no-instructions"
             self._run("initdb", *asked.split(), f"--pgdata={self._data}")
+            access = self._data / "pg_hba.conf"
+            access.write_text(f"host all {WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{access.read_text()}")
             with (self._data / "postgresql.conf").open("a") as file:
                 settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
                 file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
@@ -87,12 +93,17 @@ class Server:
         asked = [word for statement in statements for word in ("-c", statement)]
         return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *asked, url or self.url).strip()
 
+    async def restart(self) -> None:
+        """Stop it and start it, while others see what happens to their connections."""
+        await asyncio.to_thread(self.stop)
+        await asyncio.to_thread(self.start)
+
     def configure(self, name: str, value: str | None) -> None:
         """Change a setting while it runs, None back to what it was; every session has it then."""
         change = f"RESET {name}" if value is None else f"SET {name} = '{value}'"
         marker = secrets.token_hex(6)
-        self.sql(f"ALTER SYSTEM {change}", f"ALTER SYSTEM SET cluster.marker = '{marker}'", "SELECT pg_reload_conf()")
-        _until(lambda: self.sql("SHOW cluster.marker") == marker, "the settings are read")
+        self.sql(f"ALTER SYSTEM {change}", f"ALTER SYSTEM SET log_line_prefix = '{marker}'", "SELECT pg_reload_conf()")
+        _until(lambda: self.sql("SHOW log_line_prefix") == marker, "the settings are read")
 
     def read_only(self, on: bool) -> None:
         """Refuse every write, or no more."""
@@ -146,6 +157,13 @@ class Server:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def recover(self) -> None:
+        """Let it run, whatever was done to it."""
+        if self._process is None:
+            self.start()
+        else:
+            self.thaw()
+
     def end(self) -> None:
         """Leave nothing of it."""
         atexit.unregister(self.end)
@@ -171,7 +189,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> str:
         """What a program of PostgreSQL says."""
-        ran = subprocess.run(  # noqa: S603 - it is what is tested with
+        ran: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - it is what is tested with
             (_binary(program), *arguments),
             cwd=self.folder,
             env=_environment(),
@@ -223,14 +241,12 @@ def server() -> Server:
 
 @asynccontextmanager
 async def postgres_store(
-    owner: str = "gateway-1",
-    *,
     url: str | None = None,
     hear: Callable[[int, float], None] = lambda _, __: None,
     patience: float = 10.0,
 ) -> AsyncIterator[PostgresStore]:
     """An open store on a fresh database, or on the one at `url`."""
-    store = PostgresStore(url or server().new_database(), owner, hear, patience)
+    store = PostgresStore(url or server().new_database(), hear, patience)
     await store.open()
     try:
         yield store

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from gateway.core.journal import Entry, State
 from gateway.shell.journal import Query, Store
+from gateway.shell.journal.postgres import PostgresStore
 from gateway.shell.journal.sqlite import SqliteStore
+from tests.support.postgres import server
 
 STATES: tuple[State, ...] = ("waiting", "sending", "created", "rejected", "not_sent", "unknown")
 Make = Callable[[], Store]
@@ -85,7 +88,20 @@ async def _sqlite(folder: Path) -> AsyncIterator[Make]:
     yield lambda: SqliteStore(folder / "journal.db")
 
 
-PLACES: Mapping[str, Callable[[Path], AbstractAsyncContextManager[Make]]] = {"sqlite": _sqlite}
+@cache
+def _database() -> str:
+    return server().new_database()
+
+
+@asynccontextmanager
+async def _postgres(_: Path) -> AsyncIterator[Make]:
+    url = _database()
+    yield lambda: PostgresStore(url)
+    # A new schema is had much sooner than a new database.
+    server().sql("DROP SCHEMA IF EXISTS invoice_gateway CASCADE", url=url)
+
+
+PLACES: Mapping[str, Callable[[Path], AbstractAsyncContextManager[Make]]] = {"sqlite": _sqlite, "postgres": _postgres}
 """A fresh, empty place of each kind."""
 
 

@@ -33,25 +33,28 @@ BAD_URL = "its URL cannot be understood; signs such as / # ? @ in a password hav
 class PostgresStore:
     """A store in a PostgreSQL database, which several gateways can have open.
 
-    `hear` is told of every commit: how many changes it held, and how many seconds it took. `owner` is how the server
-    shows this gateway's connections. `patience` is how many seconds an operation may take.
+    `hear` is told of every commit: how many changes it held, and how many seconds it took. `patience` is how many
+    seconds an operation may take. `clock` only measures how time goes by; what time it is, the server says.
     """
 
     def __init__(
         self,
         url: str,
-        owner: str = "",
         hear: Callable[[int, float], None] = lambda _, __: None,
         patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
-        self._application = f"invoice-gateway {owner}".strip()
         self._hear = hear
         self._patience = patience
         self._name = "PostgreSQL"
         self._pool: Pool[Record] | None = None
-        self._offset = time.time() - time.monotonic()
-        """What the server's clock is ahead of the monotonic one."""
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._clock = clock
+        self._offset = 0.0
+        """How far the server's clock is ahead of `clock`."""
 
     async def open(self) -> None:
         """Connect, refuse a server that is not durable, and bring the schema up to date."""
@@ -68,7 +71,7 @@ class PostgresStore:
             command_timeout=self._patience,
             init=_admit,
             reset=_as_it_is,
-            server_settings={"application_name": self._application},
+            server_settings={"application_name": "invoice-gateway"},
         )
         try:
             async with self._connection() as connection:
@@ -83,13 +86,15 @@ class PostgresStore:
         """Finish what is running, and let go of the connections."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            # The pool would cut those who still wait for a connection. None waits longer than an operation may take.
+            await self._idle.wait()
             with suppress(Exception):  # whatever does not close in time is cut
                 async with asyncio.timeout(self._patience):
                     await pool.close()
 
     def now(self) -> float:
         """Seconds since 1970 by the server's clock."""
-        return time.monotonic() + self._offset
+        return self._clock() + self._offset
 
     def alive(self) -> bool:
         """Whether it is open: it has no parts of its own that could end."""
@@ -97,11 +102,11 @@ class PostgresStore:
 
     async def claim(self, entry: Entry) -> tuple[bool, Entry]:
         """Take the key for `entry`, if nothing binds it; with the entry that has the key then."""
-        began = time.monotonic()
+        began = self._clock()
         async with self._connection() as connection:
             taken, stored = await database.claim(connection, entry)
         if taken:
-            self._hear(1, time.monotonic() - began)
+            self._hear(1, self._clock() - began)
         return taken, stored
 
     async def replace(self, was: Entry, now: Entry) -> bool:
@@ -110,7 +115,7 @@ class PostgresStore:
         Raises:
             IdTaken: (`upstream`, `upstream_id`) belongs to another entry.
         """
-        began = time.monotonic()
+        began = self._clock()
         text, names = database.UPDATES[now.body is was.body, now.dispatch is was.dispatch]
         async with self._connection() as connection:
             try:
@@ -118,7 +123,7 @@ class PostgresStore:
             except asyncpg.UniqueViolationError:
                 raise IdTaken(f"{now.upstream} gave this id to another invoice") from None
         if written:
-            self._hear(1, time.monotonic() - began)
+            self._hear(1, self._clock() - began)
         return written is not None
 
     async def get(self, entry_id: str) -> Entry | None:
@@ -139,9 +144,9 @@ class PostgresStore:
     async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
         """Take up to `limit` entries that are due, oldest due first, for `owner`, for `lease` seconds."""
         async with self._connection() as connection:
-            began = time.monotonic()
+            began = self._clock()
             rows = await connection.fetch(database.TAKE, owner, lease, limit)
-            ended = time.monotonic()
+            ended = self._clock()
         # The server's clock was read in between. That is only news where it contradicts what is believed of it.
         clock = rows[0]["now"]
         self._offset = min(max(self._offset, clock - ended), clock - began)
@@ -156,18 +161,18 @@ class PostgresStore:
 
     async def purge(self, before: str, limit: int) -> int:
         """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
-        began = time.monotonic()
+        began = self._clock()
         purged = int((await self._fetch(database.PURGE, before, limit))[0][0])
         if purged:
-            self._hear(1, time.monotonic() - began)
+            self._hear(1, self._clock() - began)
         return purged
 
     async def _set_clock(self, connection: Connected) -> None:
         best = math.inf
         for _ in range(CLOCK_READINGS):
-            began = time.monotonic()
+            began = self._clock()
             clock = await connection.fetchval(database.CLOCK)
-            ended = time.monotonic()
+            ended = self._clock()
             if ended - began < best:
                 best, self._offset = ended - began, clock - (began + ended) / 2
 
@@ -181,6 +186,8 @@ class PostgresStore:
         if self._pool is None:
             raise StoreError("the journal is not open")
         pool = self._pool
+        self._running += 1
+        self._idle.clear()
         try:
             async with asyncio.timeout(seconds or self._patience), pool.acquire() as connection:
                 try:
@@ -196,6 +203,10 @@ class PostgresStore:
             raise
         except Exception as error:  # noqa: BLE001 - asyncpg lets any kind through
             raise StoreError(f"{self._name}: {_why(error)}") from None
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
 
 def _place(url: str) -> str:
@@ -206,7 +217,7 @@ def _place(url: str) -> str:
     """
     with suppress(ValueError):
         parts = urlsplit(url)
-        if "@" not in parts.path and not parts.fragment:
+        if parts.netloc.count("@") < 2 and "@" not in parts.path + parts.query + parts.fragment:
             asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             named = ":".join(asked[name] for name in ("host", "port") if name in asked)
             return parts.netloc.rpartition("@")[2] or named or "its default address"
@@ -218,19 +229,16 @@ def _why(error: Exception) -> str:  # noqa: PLR0911 - a table of what can go wro
     match error:
         case StoreError():
             return str(error)
-        case asyncpg.PostgresError():
-            # Not all of it: the detail tells values, as the words of an `InterfaceError` do.
-            return " ".join(str(error.args[0]).split())
+        case asyncpg.PostgresError() if not isinstance(error, asyncpg.DataError):
+            return " ".join(str(error.args[0]).split())  # without the detail, which tells values as a `DataError` does
         case ssl.SSLError():
-            return "TLS failed"
+            return f"TLS failed: {error.reason}"
         case socket.gaierror():
             return "the host name does not resolve"
         case TimeoutError():
             return "no answer in time"
         case OSError():
-            return os.strerror(error.errno) if error.errno else "it cannot be reached"
-        case asyncpg.InterfaceError() if not isinstance(error, asyncpg.ClientConfigurationError):
-            return type(error).__name__
+            return os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         case ValueError():
             return BAD_URL
         case _:

@@ -54,6 +54,7 @@ def _read(name: str) -> str:
 
 
 def values(entry: Entry, names: tuple[str, ...]) -> list[object]:
+    """What is bound for these fields; NULL is what is empty."""
     return [getattr(entry, name) or None if name in BLOBS else getattr(entry, name) for name in names]
 
 
@@ -115,20 +116,22 @@ PURGE = f"""
 """
 
 
-async def version(connection: Connected) -> int:
+async def _version(connection: Connected) -> int:
     """The version of the schema; 0 if there is none."""
-    if not await connection.fetchval("SELECT to_regclass('invoice_gateway.schema_version') IS NOT NULL"):
+    # Asked of the catalog itself: `to_regclass` has a cache, which is not renewed while a lock is waited for.
+    there = "SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'invoice_gateway' AND tablename = 'schema_version'"
+    if not await connection.fetch(there):
         return 0
     return int(await connection.fetchval("SELECT max(version) FROM invoice_gateway.schema_version"))
 
 
 async def migrate(connection: Connected) -> None:
     """Bring the schema up to date, unless somebody else does so now; where it is, nothing is written."""
-    version = await version(connection)
+    version = await _version(connection)
     if version < len(MIGRATIONS):
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=MIGRATION_SECONDS)
-            version = await version(connection)
+            version = await _version(connection)
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 await connection.execute(script, timeout=MIGRATION_SECONDS)
                 await connection.execute("INSERT INTO invoice_gateway.schema_version VALUES ($1)", number)
@@ -170,4 +173,5 @@ def listing(query: Query) -> tuple[str, list[object]]:
 
 
 def entry_of(row: Record) -> Entry:
+    """The entry in a row; other columns in it are left out."""
     return convert(dict(row), Entry)

@@ -1,6 +1,7 @@
 """The SQLite file of a journal: how it is opened, what it holds, and what is asked of it. Plain functions."""
 # ruff: noqa: S608 - statements are made of the names of fields and of conditions, all written here; values are bound
 
+import os
 import sqlite3
 from collections.abc import Callable
 from operator import attrgetter
@@ -43,7 +44,6 @@ REMEDIES = {
     sqlite3.SQLITE_BUSY: "is in use by another process: one gateway per file, or PostgreSQL for several",
     sqlite3.SQLITE_READONLY: "cannot be written: look at the permissions of the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: look at the permissions of the file and its folder",
-    sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
     sqlite3.SQLITE_NOTADB: "is no SQLite database; choose another path",
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup",
 }
@@ -120,6 +120,8 @@ def opened(path: Path, now: float) -> Connection:
         raise StoreError(f"{path}: there is no folder {path.parent}; make it, or choose another path")
     if path.is_dir():
         raise StoreError(f"{path} is a folder; choose the path of a file in it")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StoreError(f"{path} cannot be written: look at the permissions of the file and its folder")
     try:
         db = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
         try:

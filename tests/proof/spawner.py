@@ -1,0 +1,167 @@
+"""Real gateway processes at the price of a fork: one process imports everything once, and forks for every victim.
+
+It is asked over a socket, so that it has no threads and no event loop, which a fork would break. A victim says by a
+line on its channel where it listens; the channel's end is its death. Whoever loses the other end of a channel dies, so
+nothing is left behind.
+"""
+
+import asyncio
+import atexit
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).parents[2]
+MOST_BYTES = 65_536
+PATIENCE_SECONDS = 20.0
+"""A process that has not begun, or ended, within that is a failure of the proof itself."""
+
+
+class Spawner:
+    """The process that forks."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Whatever measures the tests would only make victims slow: what it measured dies with them.
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
+        self._process = subprocess.Popen(
+            (sys.executable, "-m", "tests.proof.spawner", str(theirs.fileno())),
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,  # an interrupt from the keyboard is for who asked
+        )
+        theirs.close()
+        atexit.register(self.end)
+
+    def spawn(self, asked: bytes) -> socket.socket:
+        """Fork a victim; the channel to it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._channel, [asked], [theirs.fileno()])
+        return ours
+
+    def end(self) -> None:
+        """End it; its victims end with their channels."""
+        atexit.unregister(self.end)
+        self._channel.close()
+        try:
+            self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@cache
+def spawner() -> Spawner:
+    """The spawner of this process: started when it is first asked for, ended with the process."""
+    return Spawner()
+
+
+class Victim:
+    """A gateway process, from outside."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._process: int | None = None
+        self._ended = asyncio.Event()
+        self.url = ""
+        self.ops_url = ""
+        self.pid = 0
+        self.complaint = ""
+
+    async def begin(self) -> None:
+        """Wait until it listens, or dies before it does."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            if pid := await self._line():
+                self.pid = pid["pid"]
+                with suppress(ProcessLookupError):  # it is dead already
+                    self._process = os.pidfd_open(self.pid)
+                self._writer.write(b"go\n")
+                said = await self._line() or {}
+                self.url, self.ops_url = said.get("url", ""), said.get("ops_url", "")
+                self.complaint = said.get("complaint", "")
+        self._watch = asyncio.create_task(self._watched())
+
+    async def _line(self) -> dict[str, Any] | None:
+        with suppress(ConnectionError):
+            line = await self._reader.readline()
+            return msgspec.json.decode(line) if line else None
+        return None
+
+    async def _watched(self) -> None:
+        with suppress(ConnectionError):
+            while await self._reader.read(MOST_BYTES):
+                pass
+        self._ended.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs, as far as it is known by now."""
+        return not self._ended.is_set()
+
+    def send(self, sign: signal.Signals = signal.SIGKILL) -> None:
+        """Send it a signal; none is ever sent to another process which has its number by then."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, sign)
+
+    async def dead(self, seconds: float = PATIENCE_SECONDS) -> bool:
+        """Wait until it is dead; false if it lives on for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+        return not self.alive
+
+    async def end(self) -> None:
+        """Leave nothing of it."""
+        self.send()
+        await self._watch
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
+
+
+async def spawn(asked: msgspec.Struct) -> Victim:
+    """A gateway process that listens, or died before it did."""
+    channel = spawner().spawn(msgspec.json.encode(asked))
+    victim = Victim(*await asyncio.open_connection(sock=channel))
+    await victim.begin()
+    return victim
+
+
+def serve(channel: socket.socket) -> None:
+    """Fork as often as it is asked, until nobody is there to ask."""
+    from tests.proof import victim  # noqa: PLC0415 - only the process that forks needs all of it
+
+    victim.prepare()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead: their channels tell
+    gc.collect()
+    gc.freeze()
+    while True:
+        asked, (*theirs,), _, _ = socket.recv_fds(channel, MOST_BYTES, 1)
+        if not asked:
+            return
+        if os.fork() == 0:
+            channel.close()
+            victim.live(asked, socket.socket(fileno=theirs[0]))  # never returns
+        for each in theirs:
+            os.close(each)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
