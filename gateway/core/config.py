@@ -193,7 +193,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
 class Reconcile(Struct, frozen=True, forbid_unknown_fields=True):
     """When doubts are looked into; the last delay repeats."""
 
-    delays: tuple[Wait, ...] = ("1s", "5s", "30s", "5m")
+    delays: Annotated[tuple[Wait, ...], Meta(min_length=1)] = ("1s", "5s", "30s", "5m")
 
 
 class Breaker(Struct, frozen=True, forbid_unknown_fields=True):

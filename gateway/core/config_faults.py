@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from gateway.core.config import Config, Route, UpstreamConfig
+from gateway.core.config import Config, Route, UpstreamConfig, seconds
 from gateway.core.crosswalk import KINDS
 from gateway.core.dialect import Dialect
 from gateway.core.errors import Fault
@@ -39,9 +39,7 @@ def listener(text: str) -> tuple[str, int]:
 def config_faults(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
     """What a schema cannot say: names that must exist, and values that contradict each other."""
     yield from _listener_faults(config)
-    url = config.journal.url
-    if isinstance(url, str) and not url.startswith(JOURNALS):
-        yield Fault("/journal/url", "pattern", "must be sqlite:// and a path, or postgresql://…")
+    yield from _journal_faults(config)
     for name, upstream in config.upstreams.items():
         yield from _upstream_faults(f"/upstreams/{escape(name)}", upstream, dialects)
     for name, client in config.clients.items():
@@ -67,6 +65,15 @@ def _listener_faults(config: Config) -> Iterator[Fault]:
             continue
         if name == "listen" and not config.clients and not is_loopback(host):
             yield Fault("/server/listen", "no-clients", f"{host} is not loopback; without [clients] anybody could send")
+
+
+def _journal_faults(config: Config) -> Iterator[Fault]:
+    url = config.journal.url
+    if isinstance(url, str) and (not url.startswith(JOURNALS) or url in JOURNALS):
+        yield Fault("/journal/url", "pattern", "must be sqlite:// and a path, or postgresql://…")
+    for index, text in enumerate(config.reconcile.delays):
+        if not seconds(text):
+            yield Fault(f"/reconcile/delays/{index}", "range", "must be longer than nothing")
 
 
 def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:

@@ -138,14 +138,14 @@ def stepped(
     """
     if state not in EDGES[entry.state]:
         raise Impossible(f"{entry.state} to {state}")
-    doubted_at = (entry.doubted_at or now) if state == "unknown" else None
+    began = now if entry.doubted_at is None else entry.doubted_at
     made: Entry = structs.replace(
         entry,
         state=state,
         revision=entry.revision + 1,
         updated_at=now,
         due_at=due_at,
-        doubted_at=doubted_at,
+        doubted_at=began if state == "unknown" else None,
         owner=entry.owner if owner is None else owner,
         **changes,
     )
@@ -180,13 +180,21 @@ def canonical(invoice: Invoice) -> bytes:
     """The invoice as it is kept and compared: equal contents have equal bytes.
 
     Amounts that are equal are the same (`"1.5"` and `"1.50"`), members that are absent and those at their default too;
-    order matters only in lists.
+    order matters only in lists. Extensions are compared as they came, but for the order of their members.
     """
-    text = msgspec.json.encode(invoice, enc_hook=_canonical, order="deterministic")
+    text = msgspec.json.encode(_bare(invoice), enc_hook=_canonical, order="deterministic")
     if invoice.extensions or any(line.extensions for line in invoice.lines):
-        # Extensions are kept as they came: their members are put in order too.
         return write_json(_ordered(read_json(text)))
     return text
+
+
+_EMPTY = {each.name: each.default for each in structs.fields(Invoice) if isinstance(each.default, Struct)}
+
+
+def _bare(invoice: Invoice) -> Invoice:
+    """The invoice with its empty objects as if they were absent: only the default itself is left out when written."""
+    found = {name: empty for name, empty in _EMPTY.items() if empty is not getattr(invoice, name) == empty}
+    return structs.replace(invoice, **found) if found else invoice
 
 
 def fingerprint(content: bytes) -> str:

@@ -20,13 +20,12 @@ from gateway.core.answer import (
 )
 from gateway.core.exchange import Reply
 from gateway.core.journal import PENDING, Dispatch, Entry, dispatch_of
-from gateway.core.money import decode_amount
 from gateway.core.result import Created, Outcome, Stated, UpstreamWarning, name
 
 MOST_TEXT = 65_536
 UNTIMED = Timings(None, None)
 
-_DECODE = msgspec.json.Decoder(Result, dec_hook=decode_amount).decode
+_DECODE = msgspec.json.Decoder(Result).decode
 
 
 def outcome_of(entry: Entry) -> str:

@@ -64,12 +64,7 @@ class Metrics:
         self.upstream_durations = self._seconds(
             "upstream_duration", "Time of an exchange with an upstream", "upstream", "outcome"
         )
-        self.overhead = Histogram(
-            f"{PREFIX}overhead_seconds",
-            "Time of an invoice that was not an upstream's",
-            buckets=OVERHEAD_SECONDS,
-            registry=self.registry,
-        )
+        self.overhead = self._times("overhead", "Time of an invoice that was not an upstream's", OVERHEAD_SECONDS)
         self.in_flight = self._gauge("in_flight", "Exchanges under way", "upstream")
         lost = "Canonical fields that an upstream did not get as they were sent"
         self.losses = self._counter("losses", lost, "upstream", "pointer", "disposition")
@@ -83,12 +78,7 @@ class Metrics:
         looked = "Doubts that were looked into, by what was found"
         self.reconciliations = self._counter("reconciliations", looked, "upstream", "result")
         self.replays = self._counter("replays", "Invoices that came again, by what was known of them", "outcome")
-        self.commits = Histogram(
-            f"{PREFIX}journal_commit_seconds",
-            "Time of a commit of the journal",
-            buckets=COMMIT_SECONDS,
-            registry=self.registry,
-        )
+        self.commits = self._times("journal_commit", "Time of a commit of the journal", COMMIT_SECONDS)
         failed = "Operations of the journal that failed; a contradiction is one where two outcomes are known"
         self.journal_errors = self._counter("journal_errors", failed, "op")
         self.shed = self._counter("shed", "Requests turned away unread", "reason")
@@ -105,8 +95,10 @@ class Metrics:
         return cache(Gauge(f"{PREFIX}{name}", words, labels, registry=self.registry).labels)
 
     def _seconds(self, name: str, words: str, *labels: str) -> Callable[..., Histogram]:
-        metric = Histogram(f"{PREFIX}{name}_seconds", words, labels, buckets=REQUEST_SECONDS, registry=self.registry)
-        return cache(metric.labels)
+        return cache(self._times(name, words, REQUEST_SECONDS, *labels).labels)
+
+    def _times(self, name: str, words: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"{PREFIX}{name}_seconds", words, labels, buckets=buckets, registry=self.registry)
 
     def _prepare(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream]) -> None:
         for rule in rules:

@@ -140,6 +140,7 @@ def test_reasons_and_a_resolution_are_said_where_there_are_any() -> None:
         "0199", "billing:1", "rejected", False, None, None, UpstreamAnswer("u", "tiny"), TakenRoute("r", "c"),
         (), (), (), (), Timings(None, None),
     )  # fmt: skip
+    assert (plain.errors, plain.resolution) == ((), None)
     word = Resolution("ann", "looked", "2026-06-30T10:15:02.331Z")
     told = json.loads(ENCODER.encode(structs.replace(plain, errors=FAULTS, resolution=word)))
     assert told == json.loads(ENCODER.encode(plain)) | {

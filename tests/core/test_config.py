@@ -194,6 +194,7 @@ def test_the_journals_url_may_be_a_secret(url: object, expected: str | SecretRef
          {"/routes/0/when/issue_date/from": "date"}),
         (SMALLEST | {"routes": [{"name": "r", "to": "u", "when": {"labels": {"a/b": 5}}}]},
          {"/routes/0/when/labels/a~1b": "type"}),
+        (SMALLEST | {"reconcile": {"delays": []}}, {"/reconcile/delays": "length"}),
         (SMALLEST | {"reconcile": {"delays": ["1s", "soon", 5]}},
          {"/reconcile/delays/1": "pattern", "/reconcile/delays/2": "type"}),
         (SMALLEST | {"breaker": {"failure_rate": 1.5}}, {"/breaker/failure_rate": "range"}),

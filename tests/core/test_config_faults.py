@@ -57,6 +57,19 @@ def test_a_configuration_without_faults_has_none() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["", "journal.db", "mysql://host/db", "sqlite:journal.db", "sqlite://", "postgresql://"]
+)
+def test_a_journal_has_a_url_of_a_known_kind(url: str) -> None:
+    """With something after it, so that there is no guess about which file or server is meant."""
+    assert set(found(journal={"url": url})) == {"/journal/url"}
+
+
+def test_a_doubt_is_not_looked_into_without_a_pause() -> None:
+    """The last delay repeats: at nothing, it would never end."""
+    assert set(found(reconcile={"delays": ["1s", "0s", "0ms"]})) == {"/reconcile/delays/1", "/reconcile/delays/2"}
+
+
+@pytest.mark.parametrize(
     "url", ["https://host", "https://host/prefix", "https://host:8443/a/b", "https://[::1]:1", "http://127.0.0.1:9100"]
 )
 def test_an_upstream_has_a_url_of_scheme_and_host(url: str) -> None:

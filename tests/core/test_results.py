@@ -289,14 +289,13 @@ WORD = Resolution("ann", "seen in their books", NOW_TEXT)
 def test_an_operators_word_settles_a_doubt(
     kept: Any, outcome: str, upstream_id: str | None, created_at: str | None, invoice: Stated | None
 ) -> None:
-    """Whose it is and why is said in the upstream's place; all that was known before stays."""
+    """Whose it is, why and when is said; all that was known before stays, and the upstream's words are its own."""
     before = stored(kept)
     assert resolved(kept, outcome, upstream_id, WORD) == structs.replace(
         before,
         outcome=outcome,
         created_at=created_at,
         invoice=invoice,
-        upstream=structs.replace(before.upstream, message="ann: seen in their books"),
         resolution=WORD,
     )
 

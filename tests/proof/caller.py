@@ -15,7 +15,7 @@ from tests.proof.simulation import body_of
 from tests.proof.witness import Witness
 
 PATIENCE_SECONDS = 30.0
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.04
 JSON = {"Content-Type": "application/json"}
 
 
@@ -28,6 +28,7 @@ class Heard(Struct, frozen=True):
     upstream_id: str | None
     arrivals: int
     replayed: bool = False
+    problem: str | None = None
 
 
 @asynccontextmanager
@@ -67,6 +68,7 @@ class Caller:
             _upstream_id(said) if answer.status < 300 else None,
             len(self._witness.of(self.key)),
             "Idempotent-Replayed" in answer.headers,
+            said.get("type") if answer.content_type == "application/problem+json" else None,
         )
         self.heard.append(heard)
         return heard
@@ -79,7 +81,7 @@ class Caller:
             if heard is not None and self.final(heard):
                 return None
             await asyncio.sleep(PAUSE_SECONDS)
-        return f"{self.key} has no outcome after {PATIENCE_SECONDS:g} s: {self.heard[-3:]}"
+        return f"{self.key} has no outcome after {PATIENCE_SECONDS:g} s; {self.story()}"
 
     def final(self, heard: Heard) -> bool:
         """Whether sending it again would say the same; a doubt stays only where nobody can be asked."""
@@ -115,7 +117,12 @@ class Caller:
         found = [*self._at_the_upstreams(), *self._said(final)]
         if final is not None and final["outcome"] == "unknown" and await self.stored("unknown") is None:
             found.append("it is in doubt, and not listed so")
-        return [f"{self.key}: {each}; arrived: {self._witness.of(self.key)}; heard: {self.heard}" for each in found]
+        return [f"{self.key}: {each}; {self.story()}" for each in found]
+
+    def story(self) -> str:
+        """What arrived of it, and what was said of it the last times."""
+        arrived = ", ".join(map(str, self._witness.of(self.key)[-4:]))
+        return f"arrived: {arrived or 'nothing'}; heard: {self.heard[-4:]}"
 
     def _at_the_upstreams(self) -> list[str]:
         arrivals = self._witness.of(self.key)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from aiohttp import ClientSession
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.sandbox.faults import Armed
 from tests.proof.caller import Caller, session
@@ -17,10 +17,10 @@ from tests.proof.row import Found, Tick, all_of
 from tests.proof.spawner import Victim
 from tests.proof.witness import Arrival, Witness, witnessing
 
-HANG = 0.6
+HANG = 0.5
 """Seconds: longer than the gateway waits."""
-LATE = 0.5
-"""Seconds until something is stored that nobody waits for any more; within the settle time."""
+LATE = 0.4
+"""Seconds until something is stored that nobody waits for any more; what is promised is the settle time."""
 TIMES = Times()
 
 BEHAVIOURS: Mapping[str, Armed | None] = {
@@ -34,11 +34,28 @@ BEHAVIOURS: Mapping[str, Armed | None] = {
     "hangs": Armed("hang", seconds=HANG),
     "503": Armed("status", status=503),
     "429": Armed("rate-limit", retry_after=0),
-    "422": Armed("status", status=422, times=0),
-    "400": Armed("status", status=400, times=0),
+    "a stranger's 422": Armed("status", status=422),
+    "refuses": Armed("refuse", times=0),
+    "refuses, but stored": Armed("refuse-stored"),
     "refuses connections": None,
 }
 """What the upstream makes of the first creation that it reads; of all of them where `times` is 0."""
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "refuse": {
+        "onlyoffice": "error-in-200",
+        "chargeover": "error-in-201",
+        "katsupay": "camel-case-400",
+        "exsited": "errors-v4",
+    },
+    "refuse-stored": {
+        "onlyoffice": "stored-then-400",
+        "chargeover": "stored-error-in-200",
+        "katsupay": "without-id",
+        "exsited": "status-200",
+    },
+}
+"""How each upstream refuses; where an upstream cannot say something, it answers as it should."""
 
 SENDER = (
     "routed claim-begun claimed sending in-flight answered record-begun recorded concluded".split()  # in this order
@@ -76,8 +93,11 @@ def meets(step: str, behaviour: str) -> bool:
 
 
 def cells() -> Iterator[Cell]:
-    """All of them: each step and behaviour with an upstream that can be asked, some with one that prevents a second
-    creation itself and with one that does neither, some where the caller does not wait."""
+    """All of them, also those that cannot be.
+
+    Each step and behaviour with an upstream that can be asked; in between others that can be asked, prevent a second
+    creation themselves, or do neither; and some where the caller does not wait.
+    """
     for kind in KINDS:
         for place_, step in enumerate(SENDER + WORKER):
             for number, behaviour in enumerate(BEHAVIOURS):
@@ -93,9 +113,17 @@ def cells() -> Iterator[Cell]:
         yield from (Cell(kind, "onlyoffice", step, each, later=True) for step in REPEATED for each in ABSENT)
 
 
+def every() -> list[Cell]:
+    """All cells that there can be."""
+    return [cell for cell in cells() if meets(cell.step, cell.behaviour)]
+
+
+STEPS = tuple(dict.fromkeys(cell.step for cell in every()))
+
+
 def chosen(kind: Kind, step: str) -> list[Cell]:
     """The cells of a store and a step."""
-    return [cell for cell in cells() if (cell.kind, cell.step) == (kind, step) and meets(cell.step, cell.behaviour)]
+    return [cell for cell in every() if (cell.kind, cell.step) == (kind, step)]
 
 
 class Play:
@@ -158,7 +186,9 @@ class Play:
 def planned(behaviour: str, arrival: Arrival) -> Armed | None:
     """What an upstream of this behaviour makes of a creation."""
     armed = BEHAVIOURS[behaviour]
-    return armed if armed is not None and (armed.times == 0 or arrival.number == 0) else None
+    if armed is None or (armed.times and arrival.number):
+        return None
+    return structs.replace(armed, fault=WORDS[armed.fault][arrival.dialect]) if armed.fault in WORDS else armed
 
 
 async def tried(cell: Cell) -> list[str]:

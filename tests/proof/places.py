@@ -24,8 +24,8 @@ MARGIN = 0.1
 class Times(Struct, frozen=True):
     """What is configured of times, as it is written."""
 
-    timeout: str = "400ms"
-    settle: str = "200ms"
+    timeout: str = "350ms"
+    settle: str = "700ms"
     delays: tuple[str, ...] = ("50ms", "100ms", "200ms")
 
 
@@ -45,16 +45,18 @@ class Place:
             self.folder, upstreams, replaced("\ndialect = ", f"\n{own}\ndialect = "), added(tables), *edits
         )
 
-    async def spawn(self, config: Path, step: str | None = None, *, guarded: bool = True) -> Victim:
-        """A gateway on this journal, to be killed at a step, if told so."""
+    async def spawn(
+        self, config: Path, step: str | None = None, *, lives: float | None = None, guarded: bool = True
+    ) -> Victim:
+        """A gateway on this journal, to be killed at a step or after some seconds, if told so."""
         self._count += 1
         log = str(self.folder / f"{self._count}.log")
-        return await spawn(Asked(config=str(config), log=log, step=step, margin=MARGIN, guarded=guarded))
+        return await spawn(Asked(config=str(config), log=log, step=step, margin=MARGIN, guarded=guarded), lives)
 
     def logs(self) -> str:
         """What the gateways of this place said, for somebody who looks into a violation."""
         paths = sorted(self.folder.glob("*.log"), key=lambda path: int(path.stem))
-        return "\n".join(f"--- {path.stem}\n{path.read_text()[-4000:]}" for path in paths)
+        return "\n".join(f"--- {path.stem}\n{path.read_text()[-4000:]}" for path in paths[-3:])
 
 
 @asynccontextmanager
@@ -70,14 +72,30 @@ async def place(kind: Kind, at: Server | None = None) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def database(at: Server) -> AsyncIterator[str]:
-    """A fresh database, which is dropped afterwards."""
-    name = f"proof_{token_hex(6)}"
-    connection = await asyncpg.connect(at.url)
+    """An empty database: one that another proof has left, or a new one, which takes longer to make."""
+    left = _left.setdefault(at.folder, [])
+    name = left.pop() if left else None
+    if name is None:
+        name = f"proof_{token_hex(6)}"
+        await _said(at.url, f"CREATE DATABASE {name}")
+    yield at.database(name)
+    await _said(at.database(name), EMPTY)
+    left.append(name)
+
+
+_left: dict[Path, list[str]] = {}
+
+EMPTY = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+    TRUNCATE invoice_gateway.entries;
+"""
+"""Whatever a dead gateway had begun ends, too."""
+
+
+async def _said(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield at.database(name)
-        finally:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.execute(statements)
     finally:
         await connection.close()

@@ -33,7 +33,7 @@ class Spawner:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Whatever measures the tests would only make victims slow: what it measured dies with them.
         environment = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - it is this very module
             (sys.executable, "-m", "tests.proof.spawner", str(theirs.fileno())),
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
@@ -81,13 +81,15 @@ class Victim:
         self.pid = 0
         self.complaint = ""
 
-    async def begin(self) -> None:
-        """Wait until it listens, or dies before it does."""
+    async def begin(self, lives: float | None) -> None:
+        """Wait until it listens, or dies before it does, at the latest after `lives` seconds."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             if pid := await self._line():
                 self.pid = pid["pid"]
                 with suppress(ProcessLookupError):  # it is dead already
                     self._process = os.pidfd_open(self.pid)
+                if lives is not None:
+                    asyncio.get_running_loop().call_later(lives, self.send)
                 self._writer.write(b"go\n")
                 said = await self._line() or {}
                 self.url, self.ops_url = said.get("url", ""), said.get("ops_url", "")
@@ -117,6 +119,10 @@ class Victim:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process, sign)
 
+    def order(self, pages: int) -> None:
+        """Limit how large its SQLite file may become; see `Stepped.limit`."""
+        self._writer.write(str(pages).encode())
+
     async def dead(self, seconds: float = PATIENCE_SECONDS) -> bool:
         """Wait until it is dead; false if it lives on for so long."""
         with suppress(TimeoutError):
@@ -136,11 +142,11 @@ class Victim:
             self._process = None
 
 
-async def spawn(asked: msgspec.Struct) -> Victim:
-    """A gateway process that listens, or died before it did."""
+async def spawn(asked: msgspec.Struct, lives: float | None = None) -> Victim:
+    """A gateway process that listens, or died before it did; killed after so many seconds, if told so."""
     channel = spawner().spawn(msgspec.json.encode(asked))
     victim = Victim(*await asyncio.open_connection(sock=channel))
-    await victim.begin()
+    await victim.begin(lives)
     return victim
 
 
@@ -149,18 +155,26 @@ def serve(channel: socket.socket) -> None:
     from tests.proof import victim  # noqa: PLC0415 - only the process that forks needs all of it
 
     victim.prepare()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead: their channels tell
     gc.collect()
     gc.freeze()
     while True:
         asked, (*theirs,), _, _ = socket.recv_fds(channel, MOST_BYTES, 1)
         if not asked:
-            return
+            break
         if os.fork() == 0:
             channel.close()
             victim.live(asked, socket.socket(fileno=theirs[0]))  # never returns
         for each in theirs:
             os.close(each)
+        _bury(os.WNOHANG)
+    _bury(0)  # the others die with their channels
+
+
+def _bury(options: int) -> None:
+    """Take the leave of those who are dead; their channels told already."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from msgspec import structs
 from gateway.core.events import Answered, Claimed, Concluded, Event, Routed, Sending
 from gateway.core.journal import Entry, State
 from gateway.shell.journal import Store
+from gateway.shell.journal.sqlite import SqliteStore
 
 Reach = Callable[[str], None]
 """Told of each step when it is reached; may not come back."""
@@ -63,6 +64,11 @@ class Stepped:
         self.doubts = store.doubts
         self.purge = store.purge
 
+    async def limit(self, pages: int) -> None:
+        """Let the SQLite file grow no further than to so many pages, nor shrink: to SQLite that is a full disk."""
+        assert isinstance(self._store, SqliteStore)
+        await self._store._ask(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchall())  # noqa: SLF001
+
     async def claim(self, entry: Entry) -> tuple[bool, Entry]:
         """See `Store.claim`."""
         self._reach("claim-begun")
@@ -93,4 +99,6 @@ class Unguarded(Stepped):
     async def claim(self, entry: Entry) -> tuple[bool, Entry]:
         """True, whoever has the key."""
         ours, held = await super().claim(entry)
-        return True, held if ours else structs.replace(held, dispatch=entry.dispatch)
+        if ours:
+            return True, held
+        return True, structs.replace(entry, id=held.id, created_at=held.created_at, revision=held.revision)

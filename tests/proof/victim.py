@@ -13,13 +13,20 @@ from typing import Never
 import msgspec
 from msgspec import Struct
 
-from gateway.shell import catalog, delivery, logs, reconcile
+from gateway import demo
+from gateway.core.parse import parse
+from gateway.core.plan import Caller, make_plan
+from gateway.shell import delivery, logs, reconcile
+from gateway.shell.catalog import extension_types
 from gateway.shell.commands import loop_factory
-from gateway.shell.compose import Service, journal_store
+from gateway.shell.compose import Service, book, journal_store
 from gateway.shell.configuration import load
 from gateway.shell.journal import StoreError
 from gateway.shell.journal import postgres as _postgres  # noqa: F401 - imported before the fork
+from gateway.shell.metrics import Metrics
+from tests.proof.simulation import body_of
 from tests.proof.steps import Stepped, Unguarded, listener
+from tests.support.running import PRODUCTS
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -36,9 +43,12 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 def prepare() -> None:
-    """Import whatever a gateway needs, also what it only imports when it is needed."""
-    catalog.dialects()
+    """Import and compute once what every gateway needs, as far as that goes without threads and event loops."""
     loop_factory()
+    loaded = load(demo.CONFIG)
+    Metrics(loaded.rules, loaded.upstreams, loaded.revision)
+    for dialect in PRODUCTS:
+        make_plan(parse(body_of("sim-0", dialect), extension_types()), Caller("local"), book(loaded))
 
 
 def live(asked: bytes, channel: socket.socket) -> Never:
@@ -52,12 +62,13 @@ def live(asked: bytes, channel: socket.socket) -> Never:
 
 
 def _live(asked: Asked, channel: socket.socket) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _say(channel, pid=os.getpid())
     channel.recv(16)  # it is known by its number, and can be killed from here on
     if asked.margin is not None:
         # Only how long a dead process's claim is left alone: at the length of production every cell would wait for it.
-        delivery.LEASE_MARGIN = reconcile.LEASE_MARGIN = asked.margin
+        for module in (delivery, reconcile):
+            assert "LEASE_MARGIN" in vars(module)
+            vars(module)["LEASE_MARGIN"] = asked.margin
     with Path(asked.log).open("ab", buffering=0) as log, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(asked, channel, log))  # type: ignore[arg-type]  # a raw file writes too
 
@@ -78,7 +89,9 @@ async def _serve(asked: Asked, channel: socket.socket, log: BytesIO) -> None:
         return
     _say(channel, url=service.url, ops_url=service.ops_url)
     channel.setblocking(False)
-    await asyncio.get_running_loop().sock_recv(channel, 1)  # comes back when nobody holds the other end any more
+    # Nothing comes any more when nobody holds the other end.
+    while order := await asyncio.get_running_loop().sock_recv(channel, 64):
+        await store.limit(int(order))
 
 
 def _say(channel: socket.socket, **words: object) -> None:

@@ -1,7 +1,6 @@
-"""The other side of the wire for real gateways: the sandbox's strict simulations, with a witness of all that arrives."""
+"""The other side of the wire for real gateways: the sandbox's strict simulations, and a witness of what arrives."""
 
 import asyncio
-import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,6 +29,10 @@ class Arrival(Struct):
     stored: int = 0
     ids: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """In a few words."""
+        return f"{self.dialect}#{self.number} stored {list(self.ids)}"
+
 
 Plan = Callable[[Arrival], Armed | None]
 """How the upstream behaves at a creation; None where nothing goes wrong."""
@@ -38,14 +41,16 @@ Plan = Callable[[Arrival], Armed | None]
 class Witness:
     """All upstreams at one address; remembers each creation that arrived, and what came of it.
 
-    `seen` is told of a creation once it is read, before anything becomes of it.
+    `seen` is told of a creation once it is read, before anything becomes of it; nothing does until `held` is set, if
+    there is such an event.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.seen: Callable[[Arrival], None] = lambda _: None
         self.held: asyncio.Event | None = None
-        self.arrivals: list[Arrival] = []
+        self._arrivals: dict[str, list[Arrival]] = {}
+        self.arrived = asyncio.Event()
         self.requests = 0
         self._simulations = catalog()
         self._current: ContextVar[Arrival | None] = ContextVar("arrival", default=None)
@@ -57,7 +62,11 @@ class Witness:
 
     def of(self, key: str) -> list[Arrival]:
         """The creations with this key that arrived, oldest first."""
-        return [arrival for arrival in self.arrivals if arrival.key == key]
+        return self._arrivals.get(key, [])
+
+    def created(self) -> int:
+        """How many invoices all creations have come to."""
+        return sum(arrival.stored for arrivals in self._arrivals.values() for arrival in arrivals)
 
     async def listen(self) -> None:
         """Take connections, if it does not already."""
@@ -82,14 +91,16 @@ class Witness:
         self.requests += 1
         simulation, armed = self._simulations[name], None
         if arrival := self._arrival(sent, name):
-            self.arrivals.append(arrival)
+            self._arrivals.setdefault(arrival.key, []).append(arrival)
             self._current.set(arrival)
+            self.arrived.set()
             self.seen(arrival)
             if self.held is not None:
                 await self.held.wait()
             armed = self.plan(arrival)
-        process = partial(self._process, simulation, sent)
-        if armed is None:
+        quirk = armed.fault if armed is not None and armed.fault in simulation.quirks else None
+        process = partial(self._process, simulation, sent, quirk)
+        if armed is None or quirk is not None:
             return written(process())
         return await ACTS[armed.fault](Turn(request, armed, f"/{name}/login", process))
 
@@ -97,9 +108,9 @@ class Witness:
         found = KEY.search(sent.body) if sent.method == "POST" else None
         return None if found is None else Arrival(key := found.group().decode(), name, len(self.of(key)))
 
-    def _process(self, simulation: Simulation, sent: Request) -> Reply:
+    def _process(self, simulation: Simulation, sent: Request, quirk: str | None) -> Reply:
         before = len(simulation.stored())
-        reply = simulation.answer(sent)
+        reply = simulation.answer(sent, quirk)
         made = simulation.stored()[before:]
         if (arrival := self._current.get()) is not None:
             arrival.stored += len(made)

@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - the statements are the test's own
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from time import monotonic, time
@@ -86,7 +87,7 @@ async def test_a_server_that_is_not_durable_any_more_is_refused(running: Server,
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The text tells both versions."""
     monkeypatch.setattr(postgres, "OLDEST_SERVER", 99)
-    assert "its version is 16; it has to be 99 or newer" in await refusal(url)
+    assert re.search(r": its version is \d+; it has to be 99 or newer$", await refusal(url))
 
 
 async def test_a_newer_schema_is_refused(url: str) -> None:
@@ -127,7 +128,7 @@ async def test_an_unreachable_server_is_named_without_the_password(url: str, pla
 async def test_of_a_url_that_cannot_be_understood_no_password_is_told(url: str) -> None:
     """Whatever it is taken for: a port, a host, a path."""
     text = await refusal(url)
-    assert "cannot be understood" in text
+    assert text.endswith("its URL cannot be understood; signs such as / # ? @ in a password have to be percent-encoded")
     assert "s3" not in text
     assert "cret" not in text
 
@@ -333,18 +334,20 @@ async def test_a_server_that_stands_still_at_the_handshake_is_not_waited_for() -
 
     async with playing(admit) as peer:
         began = monotonic()
-        assert "no answer in time" in await refusal(f"postgresql://me@127.0.0.1:{peer.port}/db", BRIEF)
-        assert monotonic() - began < BRIEF * 3
+        assert "no answer in time" in await refusal(f"postgresql://me@127.0.0.1:{peer.port}/db", 1.0)
+        assert monotonic() - began < 1.8
 
 
 async def test_a_server_that_cannot_be_written_is_read(running: Server, url: str) -> None:
     """Changes are errors, what is there is found, even by a gateway that starts now; afterwards all is well."""
     async with postgres_store(url) as store:
         _, there = await store.claim(entry())
+        before = connections(url)
         running.read_only(True)
         with pytest.raises(StoreError, match="cannot execute INSERT in a read-only transaction"):
             await store.claim(entry())
         assert await store.get(there.id) == there
+        assert connections(url).isdisjoint(before), "after a failover, the old ones lead to the wrong server"
         async with postgres_store(url) as another:
             assert await another.get(there.id) == there
         running.read_only(False)
@@ -365,13 +368,43 @@ async def test_an_operation_that_is_given_up_costs_no_connection(url: str) -> No
         assert (await store.claim(entry()))[0]
 
 
+async def test_a_close_that_is_given_up_leaves_no_connection(url: str) -> None:
+    """What still ran has an error, and the server has nobody connected."""
+    store, other = PostgresStore(url, patience=60.0), await asyncpg.connect(url)
+    await store.open()
+    async with asyncio.timeout(10), other.transaction():
+        await other.execute("LOCK TABLE invoice_gateway.entries")
+        running = asyncio.create_task(store.get("1"))
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await store.close()
+        with pytest.raises(StoreError):
+            await running
+    await other.close()
+    await no_connections(url)
+
+
+def connections(url: str) -> set[str]:
+    """The server's processes for the gateways that are connected to a database."""
+    gateways = "SELECT pid FROM pg_stat_activity WHERE application_name = 'invoice-gateway'"
+    return set(server().sql(f"{gateways} AND datname = current_database()", url=url).split())
+
+
+async def no_connections(url: str) -> None:
+    """Wait until the server has nobody connected; it needs a moment to see that somebody is gone."""
+    for _ in range(500):
+        if not connections(url):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("somebody is still connected")
+
+
 async def test_no_more_connections_are_made_than_allowed(url: str) -> None:
     """However much is asked at once; the server's operator sees whose they are."""
     async with postgres_store(url) as store:
         await asyncio.gather(*(store.claim(entry()) for _ in range(100)))
-        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'invoice-gateway'"
-        shown = f"{count} AND datname = current_database()"
-        assert int(server().sql(shown, url=url)) == MOST_CONNECTIONS
+        assert len(connections(url)) == MOST_CONNECTIONS
 
 
 @pytest.mark.parametrize("changes", [{"fingerprint": "s3cret\0"}, {"fingerprint": "s3cret", "revision": 2**40}])
@@ -488,50 +521,50 @@ async def test_every_commit_is_heard_of() -> None:
         assert commits() == 1
 
 
-SOME_STATES: tuple[State, ...] = ("unknown", "waiting")
+SOME: tuple[State, ...] = ("unknown", "waiting")
 
 
 @pytest.mark.parametrize(
-    ("text", "given"),
+    ("index", "text", "given"),
     [
-        (database.GET, ["7"]),
-        (database.FIND, ["acme", "7"]),
-        (database.TAKE, ["me", 1.0, 10]),
-        (database.DOUBTS, []),
-        (database.PURGE, ["0001", 10]),
-        (database.INSERT, database.values(entry(), database.FIELDS)),
-        *((text, ["7", 1, *database.values(entry(), names)]) for text, names in database.UPDATES.values()),
-        database.listing(Query()),
-        database.listing(Query(client="acme", after="5000")),
-        database.listing(Query(client="acme", external_id="7")),
-        database.listing(Query(states=SOME_STATES)),
-        database.listing(Query(states=SOME_STATES, client="acme", after="5000")),
+        ("pkey", database.GET, ["7"]),
+        ("key", database.FIND, ["acme", "7"]),
+        ("due", database.TAKE, ["me", 1.0, 10]),
+        ("state", database.DOUBTS, []),
+        ("body", database.PURGE, ["~", 10]),
+        *(("pkey", text, ["7", 1, *database.values(entry(), names)]) for text, names in database.UPDATES.values()),
+        ("pkey", *database.listing(Query())),
+        ("client", *database.listing(Query(client="acme", after="5000"))),
+        ("key", *database.listing(Query(client="acme", external_id="7"))),
+        ("state", *database.listing(Query(states=SOME))),
+        ("state", *database.listing(Query(states=SOME, client="acme", after="5000"))),
     ],
 )
-async def test_no_statement_reads_the_whole_table(full: str, text: str, given: list[object]) -> None:
-    """PostgreSQL means to use an index for each, in a table with many entries that are done with."""
+async def test_every_statement_uses_its_index(full: str, index: str, text: str, given: list[object]) -> None:
+    """In a table with many entries that are done with; pages are read in order, and no further than they go."""
     connection = await asyncpg.connect(full)
     try:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {text}", *given))
     finally:
         await connection.close()
+    assert f"using entries_{index} " in plan
     assert "Seq Scan" not in plan
-    assert "never executed" not in plan
-    if "ORDER BY id DESC LIMIT" in text:
-        assert "Bitmap" not in plan, "the entries have to be read in order"
+    assert "Filter: (due_at" not in plan
+    if index in ("client", "state") and text != database.DOUBTS:
+        assert "Sort  (" not in plan
 
 
 @pytest.fixture(scope="module")
 def full() -> str:
     """A database with many entries that are done with, and a few of each other state."""
-    others = ", ".join(f"'{state}'" for state in ("waiting", "sending", "rejected", "not_sent", "unknown"))
+    states = ", ".join(f"'{state}'" for state in ("waiting", "sending", "rejected", "not_sent", "unknown"))
     url = server().new_database()
     server().sql(
         *database.MIGRATIONS,
         f"""
         INSERT INTO invoice_gateway.entries SELECT
-            lpad(n::text, 8, '0'), CASE n % 2 WHEN 0 THEN 'acme' ELSE 'other' END, n,
-            '1:abc', CASE n % 400 WHEN 0 THEN (ARRAY[{others}])[1 + n / 400 % 5] ELSE 'created' END, 'exsited', 'me',
+            lpad(n::text, 8, '0'), CASE n % 20 WHEN 0 THEN 'acme' ELSE 'other' END, n,
+            '1:abc', CASE n % 400 WHEN 0 THEN (ARRAY[{states}])[1 + n / 400 % 5] ELSE 'created' END, 'exsited', 'me',
             n, n, 1, n, CASE n % 400 WHEN 0 THEN n END, NULL, 0, NULL, NULL, '{{}}', NULL
         FROM generate_series(1, 20000) AS n
         """,

@@ -217,16 +217,18 @@ async def test_an_opening_that_nobody_waits_for_can_be_closed(path: Path) -> Non
     await asyncio.sleep(0)
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)
-    await store.close()
+    await asyncio.wait_for(store.close(), 10)
     assert not store.alive()
     await _made(path)
 
 
-async def test_the_file_is_ours_and_durable(path: Path) -> None:
-    """Its header says whose it is and of which version; every commit waits for the disk."""
-    with closing(sqlite_file.opened(path, 0.0)) as db:
-        answers = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
-        assert answers == {"synchronous": 2, "journal_mode": "wal"}
+def test_the_file_is_ours_and_durable(path: Path) -> None:
+    """Its header says whose it is and of which version; every commit waits for the disk; no memory is shared."""
+    for _ in range(2):
+        with closing(sqlite_file.opened(path, 0.0)) as db:
+            answers = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
+            assert answers == {"synchronous": 2, "journal_mode": "wal"}
+            assert {one.name for one in path.parent.iterdir()} == {"journal.db", "journal.db-wal"}
     assert sql(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 
@@ -301,23 +303,32 @@ async def changed(store: SqliteStore, work: Callable[[sqlite3.Connection], objec
     await store._ask(work)  # noqa: SLF001 - a full disk is made there
 
 
-async def test_a_full_disk_is_told_and_over_once_there_is_room(store: SqliteStore) -> None:
+async def test_a_full_disk_is_told_and_over_once_there_is_room(path: Path) -> None:
     """Everybody who shared the commit hears of it, nothing of it is stored, reads go on; then all is well again."""
-    first = entry(body=LARGE)
-    await store.claim(first)
-    await changed(store, lambda db: db.execute("PRAGMA max_page_count = 40").fetchall())
-    new = [entry(body=LARGE) for _ in range(5)]
-    answers = await asyncio.gather(
-        store.replace(first, stepped(first, "created", 1.0)), *map(store.claim, new), return_exceptions=True
-    )
-    assert {str(answer) for answer in answers} == {"the journal cannot be written: database or disk is full"}
-    assert {type(answer) for answer in answers} == {StoreError}
-    assert await store.get(first.id) == first
-    assert len(await store.page(Query())) == 1
-    assert store.alive()
-    await changed(store, lambda db: db.execute("PRAGMA max_page_count = 100000").fetchall())
-    assert await store.claim(new[0]) == (True, new[0])
-    assert await store.get(new[0].id) == new[0]
+    heard: list[int] = []
+    async with opened(lambda: SqliteStore(path, hear=lambda writes, _: heard.append(writes))) as store:
+        assert isinstance(store, SqliteStore)
+        first = entry(body=LARGE)
+        await store.claim(first)
+        await changed(store, lambda db: db.execute("PRAGMA max_page_count = 40").fetchall())
+        new = [entry(body=LARGE) for _ in range(5)]
+        gate, busy = await held_up(store)
+        asked = asyncio.gather(
+            store.replace(first, stepped(first, "created", 1.0)), *map(store.claim, new), return_exceptions=True
+        )
+        await asyncio.sleep(0)
+        gate.open()
+        await busy
+        answers = await asked
+        assert {str(answer) for answer in answers} == {"the journal cannot be written: database or disk is full"}
+        assert {type(answer) for answer in answers} == {StoreError}
+        assert await store.get(first.id) == first
+        assert len(await store.page(Query())) == 1
+        assert store.alive()
+        assert sum(heard) == 1
+        await changed(store, lambda db: db.execute("PRAGMA max_page_count = 100000").fetchall())
+        assert await store.claim(new[0]) == (True, new[0])
+        assert await store.get(new[0].id) == new[0]
 
 
 def test_a_file_that_may_not_grow_is_told_and_over_once_it_may(path: Path) -> None:
@@ -471,7 +482,7 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(path: Path) -> None:
             left.cancel()
         await asyncio.sleep(0)
         gate.open()
-        await asyncio.gather(busy, *asked, return_exceptions=True)
+        await asyncio.wait_for(asyncio.gather(busy, *asked, return_exceptions=True), 5)
         found = [await store.get(one.id) for one in entries]
         assert found == [entries[0], None, entries[2], None]
         gate, busy = await held_up(store)
@@ -503,7 +514,7 @@ async def test_who_leaves_while_its_change_is_made_does_not_disturb_the_others(p
         leaving.cancel()
         await asyncio.sleep(0)
         gate.open()
-        assert await staying == new
+        assert await asyncio.wait_for(staying, 5) == new
         assert leaving.cancelled()
 
 
@@ -581,7 +592,10 @@ def test_a_loop_that_is_gone_does_not_keep_the_file(path: Path) -> None:
     """A program that ends without closing: it does end, and the next one has everything."""
     code = "async def main():\n  await store.open(); await store.claim(entry(1))\nasyncio.run(main())\n"
     with run(code, path) as ran:
-        assert ran.wait(20) == 0
+        try:
+            assert ran.wait(20) == 0
+        finally:
+            ran.kill()
     assert asyncio.run(_count(path)) == 1
 
 
@@ -698,3 +712,18 @@ def test_nothing_else_reads_the_whole_table(explained: Explained) -> None:
         "purge": [by_id, "LIST SUBQUERY 1", "SEARCH entries USING INDEX entries_body (id<?)"],
         "orphans": [BY_STATE],
     }
+
+
+async def test_nobody_else_may_read_what_is_stored(tmp_path: Path) -> None:
+    """It holds names and addresses: only its owner may read and write the files."""
+    path = tmp_path / "journal.db"
+    store = SqliteStore(path)
+    await store.open()
+    try:
+        await store.claim(entry())
+        assert {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {
+            "journal.db": 0o600,
+            "journal.db-wal": 0o600,
+        }
+    finally:
+        await store.close()

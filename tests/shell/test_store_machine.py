@@ -83,7 +83,7 @@ class Model:
     def page(self, query: Query) -> list[Entry]:
         """What is asked for."""
         wanted = [
-            structs.replace(one, body=b"", dispatch=b"", response=b"")
+            structs.replace(one, body=b"", response=b"")
             for one in self.held.values()
             if query.client in (None, one.client)
             and query.external_id in (None, one.external_id)

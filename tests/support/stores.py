@@ -1,6 +1,6 @@
 """Stores for tests: real ones in real places, entries to put into them, and a clock that is driven by hand."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from itertools import count
@@ -116,7 +116,7 @@ async def opened(make: Make) -> AsyncIterator[Store]:
         await store.close()
 
 
-OPERATIONS: Mapping[str, Callable[[Store], Awaitable[object]]] = {
+OPERATIONS: Mapping[str, Callable[[Store], Coroutine[Any, Any, object]]] = {
     "claim": lambda store: store.claim(entry()),
     "replace": lambda store: store.replace(entry(), entry()),
     "get": lambda store: store.get("1"),

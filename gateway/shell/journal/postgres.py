@@ -86,11 +86,12 @@ class PostgresStore:
         """Finish what is running, and let go of the connections."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            # The pool would cut those who still wait for a connection. None waits longer than an operation may take.
-            await self._idle.wait()
-            with suppress(Exception):  # whatever does not close in time is cut
-                async with asyncio.timeout(self._patience):
-                    await pool.close()
+            try:
+                # The pool turns away who still waits for a connection. Nobody waits longer than `patience`.
+                await self._idle.wait()
+            finally:
+                pool.terminate()
+                await asyncio.sleep(0)  # then they are gone
 
     def now(self) -> float:
         """Seconds since 1970 by the server's clock."""
@@ -137,7 +138,7 @@ class PostgresStore:
         return database.entry_of(found[0]) if found else None
 
     async def page(self, query: Query) -> list[Entry]:
-        """Entries, newest first; their bodies, dispatches and responses are left out."""
+        """Entries, newest first; their bodies and responses are left out."""
         text, given = database.listing(query)
         return [database.entry_of(row) for row in await self._fetch(text, *given)]
 

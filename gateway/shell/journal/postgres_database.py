@@ -67,7 +67,7 @@ def _updating(*kept: str) -> tuple[str, tuple[str, ...]]:
 
 
 COLUMNS = ", ".join(map(_read, FIELDS))
-LISTED = ", ".join(_read(name) for name in FIELDS if name not in BLOBS or name == "result")
+LISTED = ", ".join(_read(name) for name in FIELDS if name not in ("body", "response"))
 INSERT = f"""
     INSERT INTO invoice_gateway.entries ({", ".join(FIELDS)})
     VALUES ({", ".join(f"${number}" for number in range(1, len(FIELDS) + 1))})

@@ -102,7 +102,7 @@ class SqliteStore:
         return await self._ask(lambda db: file.one(db, file.FIND, external_id, client))
 
     async def page(self, query: Query) -> list[Entry]:
-        """Entries, newest first; their bodies, dispatches and responses are left out."""
+        """Entries, newest first; their bodies and responses are left out."""
         return await self._ask(lambda db: file.page(db, query))
 
     async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
@@ -203,9 +203,8 @@ def _commit(db: Connection, changes: list[_Asked]) -> tuple[Answers, int]:
         answers: Answers = [(asked.answer, _changed(db, asked)) for asked in changes if not asked.answer.cancelled()]
         db.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - everybody hears of it
-        with suppress(sqlite3.Error):
-            if db.in_transaction:  # SQLite has rolled back itself after some errors
-                db.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # SQLite has rolled back itself after some errors
+            db.execute("ROLLBACK")
         why = f"the journal cannot be written: {_words(error)}"
         return [(asked.answer, StoreError(why)) for asked in changes], 0
     return answers, len(answers)

@@ -73,7 +73,7 @@ def _updating(*kept: str) -> tuple[str, Values]:
 
 
 COLUMNS = ", ".join(map(_read, FIELDS))
-LISTED = ", ".join("x''" if name in BLOBS and name != "result" else _read(name) for name in FIELDS)
+LISTED = ", ".join("x''" if name in ("body", "response") else _read(name) for name in FIELDS)
 INSERT = (
     f"INSERT INTO entries ({', '.join(FIELDS)}) VALUES ({', '.join(map(_bound, FIELDS))})"
     " ON CONFLICT (client, external_id) DO NOTHING"
@@ -123,6 +123,8 @@ def opened(path: Path, now: float) -> Connection:
     if path.exists() and not os.access(path, os.W_OK):
         raise StoreError(f"{path} cannot be written: look at the permissions of the file and its folder")
     try:
+        # Made here, since SQLite would let others read it: it holds names and addresses.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
         try:
             _prepare(db, now)
@@ -131,6 +133,8 @@ def opened(path: Path, now: float) -> Connection:
             raise
     except StoreError as error:
         raise StoreError(f"{path} {error}") from None
+    except OSError:
+        raise StoreError(f"{path} {REMEDIES[sqlite3.SQLITE_CANTOPEN]}") from None
     except sqlite3.Error as error:
         # The lowest byte is the kind of the error (sqlite.org/rescode.html), the rest only says where it was met.
         raise StoreError(f"{path} {REMEDIES.get(error.sqlite_errorcode & 0xFF, f'cannot be used: {error}')}") from None

@@ -1,0 +1,77 @@
+"""The rows of the proof: what is tried, how often on every commit, and how often by `make prove`."""
+
+from collections.abc import Awaitable, Callable
+from itertools import cycle, islice
+
+from msgspec import Struct, structs
+
+from tests.proof import cells, kills, outages, replicas, seeds, starts
+from tests.proof.row import Found, Tick
+
+Run = Callable[[int, int, Tick], Awaitable[Found]]
+"""Tries something so many times, from a seed on."""
+
+
+class Row(Struct, frozen=True):
+    """A row: its name, what it claims, how often it is tried on every commit and to prove it."""
+
+    name: str
+    claim: str
+    commit: int
+    prove: int
+    run: Run
+
+
+async def simulation(count: int, seed: int, tick: Tick) -> Found:
+    """The seeded simulation."""
+    return await seeds.run(count, seed, tick)
+
+
+async def simulation_controls(_: int, __: int, tick: Tick) -> Found:
+    """The simulation without a guard."""
+    return await seeds.controls(tick)
+
+
+async def every_cell(count: int, seed: int, tick: Tick) -> Found:
+    """Cells in their order, over and over; every other time those who were patient are not."""
+    every = cells.every()
+    turned = [structs.replace(cell, patient=not cell.patient) for cell in every]
+    rounds = (turned, every) if seed % 2 else (every, turned)
+    return await cells.run(list(islice(cycle([*rounds[0], *rounds[1]]), count)), tick)
+
+
+async def random_kills(count: int, seed: int, tick: Tick) -> Found:
+    """Two thirds of them on SQLite."""
+    third = count // 3
+    chosen = kills.settings(count - third, seed, "sqlite") + kills.settings(third, seed + 1, "postgres")
+    return await kills.run(chosen, tick)
+
+
+async def unguarded_kills(count: int, seed: int, tick: Tick) -> Found:
+    """The negative control: here it is wrong if nothing is found."""
+    found = await kills.run(kills.negative(count, seed), tick)
+    noticed = any("duplicate" in each for each in found.violations)
+    return structs.replace(found, violations=() if noticed else ("no duplicate was found without the guard",))
+
+
+async def outages_and_starts(count: int, _: int, tick: Tick) -> Found:
+    """All starts and all outages, over and over."""
+    starting = await starts.run(list(islice(cycle(starts.BREAKS), (count * 9 + 10) // 20)), tick)
+    running = await outages.run(list(islice(cycle(outages.OUTAGES), count - starting.runs)), tick)
+    violations = starting.violations + running.violations
+    return Found(starting.runs + running.runs, violations, starting.seconds + running.seconds)
+
+
+CELLS = len(cells.every())
+
+ROWS = (
+    Row("simulation", "seeded worlds, a crash possible at every step: no violation", 10_000, 1_000_000, simulation),
+    Row("simulation-controls", "worlds without a guard: each is noticed", 3, 3, simulation_controls),
+    Row(
+        "cells", "SIGKILL at every step × every upstream × both stores: once, never lost", CELLS, 10 * CELLS, every_cell
+    ),
+    Row("kills", "SIGKILL at random moments: once, never lost", 300, 10_000, random_kills),
+    Row("kills-control", "the same without the guard: duplicates are found", 40, 40, unguarded_kills),
+    Row("replicas", "64 callers, one key, 3 gateways: one creation, one id", 50, 2_000, replicas.run),
+    Row("outages", "stores that fail: nothing is sent without a durable claim", 20, 300, outages_and_starts),
+)
