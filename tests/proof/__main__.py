@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     rows = "\n".join(f"  {row.name:<20} {row.prove:>9,}  {row.claim}" for row in ROWS)
     made = argparse.ArgumentParser(
         prog="python -m tests.proof",
-        description=f"Prove that no invoice is created twice and none is lost.\n\nrows, and how often each is tried:\n{rows}",
+        description=f"Prove that no invoice is created twice and none is lost.\n\nrows, how often, what:\n{rows}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,7 +89,7 @@ def report(results: Sequence[tuple[Row, Found]], console: Console) -> None:
     console.print(table)
     for row, found in results:
         if found.violations:
-            console.print(f"{row.name}: {found}", style="red", markup=False, highlight=False)
+            console.print(f"{row.name}: {found}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 async def run(options: argparse.Namespace, results: list[tuple[Row, Found]], console: Console) -> None:
@@ -99,7 +99,7 @@ async def run(options: argparse.Namespace, results: list[tuple[Row, Found]], con
         for row in ROWS:
             if options.row and row.name not in options.row:
                 continue
-            count = max(1, round((row.commit if options.commit else row.prove) * options.scale))
+            count = row.count(options.scale, commit=options.commit)
             found = await prove(row, count, options.seed, progress)
             results.append((row, found))
             note(row, found, options.seed)

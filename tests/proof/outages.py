@@ -22,6 +22,8 @@ REFUSED_SECONDS = 7.0
 """Within that a caller hears that nothing was sent; the journal's own patience is 5 s."""
 ANSWERED_SECONDS = 12.0
 """Within that a caller hears the outcome of what was in flight; it is written with patience, twice."""
+RECOVERED_SECONDS = 10.0
+"""Within that everybody can send again, once the store is back."""
 STRANGERS = 3
 DIALECT = "onlyoffice"
 FEW_PAGES = 1
@@ -106,8 +108,11 @@ class Play:
         try:
             await self._during(before, inside)
             await self.outage.end(self.scene)
+            began = time.monotonic()
             wrong = [await caller.insist() for caller in (before, *inside)]
             self.wrong += [each for each in wrong if each is not None]
+            if (seconds := time.monotonic() - began) > RECOVERED_SECONDS:
+                self.wrong.append(f"callers waited {seconds:.1f} s after it was over")
         finally:
             probing.cancel()
         for caller in (before, *inside):

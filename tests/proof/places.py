@@ -1,6 +1,7 @@
 """Where journals are: fresh places, each for one proof, and how a gateway is configured for it."""
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,12 +47,19 @@ class Place:
         )
 
     async def spawn(
-        self, config: Path, step: str | None = None, *, lives: float | None = None, guarded: bool = True
+        self,
+        config: Path,
+        step: str | None = None,
+        *,
+        sign: signal.Signals = signal.SIGKILL,
+        lives: float | None = None,
+        guarded: bool = True,
     ) -> Victim:
-        """A gateway on this journal, to be killed at a step or after some seconds, if told so."""
+        """A gateway on this journal; gets a signal at a step, or is killed after some seconds, if told so."""
         self._count += 1
         log = str(self.folder / f"{self._count}.log")
-        return await spawn(Asked(config=str(config), log=log, step=step, margin=MARGIN, guarded=guarded), lives)
+        asked = Asked(config=str(config), log=log, step=step, sign=sign, margin=MARGIN, guarded=guarded)
+        return await spawn(asked, lives)
 
     def logs(self) -> str:
         """What the gateways of this place said, for somebody who looks into a violation."""

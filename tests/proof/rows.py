@@ -1,11 +1,12 @@
 """The rows of the proof: what is tried, how often on every commit, and how often by `make prove`."""
 
+import random
 from collections.abc import Awaitable, Callable
 from itertools import cycle, islice
 
 from msgspec import Struct, structs
 
-from tests.proof import cells, kills, outages, replicas, seeds, starts
+from tests.proof import cells, kills, outages, pauses, replicas, seeds, starts
 from tests.proof.row import Found, Tick
 
 Run = Callable[[int, int, Tick], Awaitable[Found]]
@@ -13,13 +14,22 @@ Run = Callable[[int, int, Tick], Awaitable[Found]]
 
 
 class Row(Struct, frozen=True):
-    """A row: its name, what it claims, how often it is tried on every commit and to prove it."""
+    """A row: its name, what it claims, how often it is tried on every commit and to prove it.
+
+    A `control` finds what it looks for in so many tries, or is wrong; fewer would say nothing.
+    """
 
     name: str
     claim: str
     commit: int
     prove: int
     run: Run
+    control: bool = False
+
+    def count(self, scale: float, *, commit: bool) -> int:
+        """How often it is tried at a scale."""
+        times = self.commit if commit else self.prove
+        return times if self.control else max(1, round(times * scale))
 
 
 async def simulation(count: int, seed: int, tick: Tick) -> Found:
@@ -33,11 +43,11 @@ async def simulation_controls(_: int, __: int, tick: Tick) -> Found:
 
 
 async def every_cell(count: int, seed: int, tick: Tick) -> Found:
-    """Cells in their order, over and over; every other time those who were patient are not."""
-    every = cells.every()
+    """All cells in any order, over and over; every other time those who were patient are not."""
+    every, rng = cells.every(), random.Random(seed)  # noqa: S311 - a seed must choose the same again
+    rng.shuffle(every)
     turned = [structs.replace(cell, patient=not cell.patient) for cell in every]
-    rounds = (turned, every) if seed % 2 else (every, turned)
-    return await cells.run(list(islice(cycle([*rounds[0], *rounds[1]]), count)), tick)
+    return await cells.run(list(islice(cycle([*every, *turned]), count)), tick)
 
 
 async def random_kills(count: int, seed: int, tick: Tick) -> Found:
@@ -62,16 +72,23 @@ async def outages_and_starts(count: int, _: int, tick: Tick) -> Found:
     return Found(starting.runs + running.runs, violations, starting.seconds + running.seconds)
 
 
+async def pauses_at_steps(count: int, _: int, tick: Tick) -> Found:
+    """All pauses, over and over."""
+    return await pauses.run(list(islice(cycle(pauses.PAUSES), count)), tick)
+
+
 CELLS = len(cells.every())
+PAUSES = len(pauses.PAUSES)
 
 ROWS = (
     Row("simulation", "seeded worlds, a crash possible at every step: no violation", 10_000, 1_000_000, simulation),
-    Row("simulation-controls", "worlds without a guard: each is noticed", 3, 3, simulation_controls),
+    Row("simulation-controls", "worlds without a guard: each is noticed", 3, 3, simulation_controls, control=True),
     Row(
         "cells", "SIGKILL at every step × every upstream × both stores: once, never lost", CELLS, 10 * CELLS, every_cell
     ),
     Row("kills", "SIGKILL at random moments: once, never lost", 300, 10_000, random_kills),
-    Row("kills-control", "the same without the guard: duplicates are found", 40, 40, unguarded_kills),
+    Row("kills-control", "the same without the guard: duplicates are found", 40, 40, unguarded_kills, control=True),
+    Row("pauses", "a gateway stands still at a step: sends nothing late", PAUSES, 1_000, pauses_at_steps),
     Row("replicas", "64 callers, one key, 3 gateways: one creation, one id", 50, 2_000, replicas.run),
     Row("outages", "stores that fail: nothing is sent without a durable claim", 20, 300, outages_and_starts),
 )

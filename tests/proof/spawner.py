@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -76,6 +77,7 @@ class Victim:
         self._writer = writer
         self._process: int | None = None
         self._ended = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
         self.url = ""
         self.ops_url = ""
         self.pid = 0
@@ -123,6 +125,16 @@ class Victim:
         """Limit how large its SQLite file may become; see `Stepped.limit`."""
         self._writer.write(str(pages).encode())
 
+    def stands_still(self, seconds: float) -> bool:
+        """Wait until it is stopped; false if it is not after so long."""
+        end = time.monotonic() + seconds
+        with suppress(FileNotFoundError):  # it is dead
+            while time.monotonic() < end:
+                if Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+                    return True
+                time.sleep(0.01)
+        return False
+
     async def dead(self, seconds: float = PATIENCE_SECONDS) -> bool:
         """Wait until it is dead; false if it lives on for so long."""
         with suppress(TimeoutError):
@@ -133,7 +145,8 @@ class Victim:
     async def end(self) -> None:
         """Leave nothing of it."""
         self.send()
-        await self._watch
+        if self._watch is not None:
+            await self._watch
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
@@ -145,8 +158,16 @@ class Victim:
 async def spawn(asked: msgspec.Struct, lives: float | None = None) -> Victim:
     """A gateway process that listens, or died before it did; killed after so many seconds, if told so."""
     channel = spawner().spawn(msgspec.json.encode(asked))
-    victim = Victim(*await asyncio.open_connection(sock=channel))
-    await victim.begin(lives)
+    try:
+        victim = Victim(*await asyncio.open_connection(sock=channel))
+    except BaseException:
+        channel.close()
+        raise
+    try:
+        await victim.begin(lives)
+    except BaseException:
+        await victim.end()
+        raise
     return victim
 
 

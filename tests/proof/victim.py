@@ -30,7 +30,7 @@ from tests.support.running import PRODUCTS
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What a victim is: its configuration, its log, and the step at which it dies, if it does.
+    """What a victim is: its configuration, its log, and the step at which it sends itself a signal, if it does.
 
     `margin` are the seconds that its claims outlive their deadline; `guarded` is false for the negative control.
     """
@@ -38,6 +38,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     config: str
     log: str = os.devnull
     step: str | None = None
+    sign: int = signal.SIGKILL
     margin: float | None = None
     guarded: bool = True
 
@@ -63,7 +64,8 @@ def live(asked: bytes, channel: socket.socket) -> Never:
 
 def _live(asked: Asked, channel: socket.socket) -> None:
     _say(channel, pid=os.getpid())
-    channel.recv(16)  # it is known by its number, and can be killed from here on
+    if not channel.recv(16):  # it is known by its number, and can be killed from here on
+        return
     if asked.margin is not None:
         # Only how long a dead process's claim is left alone: at the length of production every cell would wait for it.
         for module in (delivery, reconcile):
@@ -74,9 +76,12 @@ def _live(asked: Asked, channel: socket.socket) -> None:
 
 
 async def _serve(asked: Asked, channel: socket.socket, log: BytesIO) -> None:
+    steps = {asked.step}
+
     def reach(step: str) -> None:
-        if step == asked.step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if step in steps:
+            steps.remove(step)
+            os.kill(os.getpid(), asked.sign)
 
     loaded = load(Path(asked.config))
     wrapper = Stepped if asked.guarded else Unguarded

@@ -328,7 +328,7 @@ async def test_serve_listens_delivers_and_ends_by_a_signal(sign: signal.Signals,
         code, out, err = await ended(process)
     assert code == 0
     events = [json.loads(one)["event"] for one in out.splitlines()]
-    assert events == ["sending", "answered", "concluded", "stopped"]
+    assert events == ["claimed", "sending", "answered", "concluded", "stopped"]
     assert "Traceback" not in err
 
 
@@ -341,7 +341,7 @@ async def test_serve_finishes_what_is_under_way(tmp_path: Path) -> None:
             async with session.post(f"{url}/_sandbox/chargeover/faults", json=fault) as armed:
                 assert armed.status == 200
             sending = asyncio.create_task(session.post(f"{listening['api']}/v1/invoices", json=invoice()))
-            assert json.loads(await line(process))["event"] == "sending"
+            assert [json.loads(await line(process))["event"] for _ in range(2)] == ["claimed", "sending"]
             process.send_signal(signal.SIGTERM)
             answer = await sending
             assert answer.status == 201

@@ -401,17 +401,41 @@ def test_what_is_hardly_meant_is_warned_of(edit: Edit, words: tuple[str, ...], t
 
 
 def test_what_is_read_but_not_done_yet_is_warned_of(tmp_path: Path) -> None:
-    """An operator must not rely on a journal, a limit or a breaker that is not there."""
+    """An operator must not rely on a limit or a breaker that is not there."""
     path = written(
         tmp_path,
-        added('[journal]\nurl = "sqlite:///var/lib/gateway.db"\n[delivery]\n[reconcile]\n[breaker]'),
+        added('[journal]\nurl = "sqlite:///var/lib/gateway.db"\n[delivery]\nattempts = 2\n[reconcile]\n[breaker]'),
         added('[clients.billing]\ntoken = { env = "HOME" }\nrate = 5'),
         replaced(CHARGEOVER, f"{CHARGEOVER}queue = 5\nrate = 5\n"),
     )
     warnings = load(path).warnings
-    for words in ("[journal]", "[delivery]", "[reconcile]", "[breaker]", "[clients.billing] rate", "queue, rate"):
+    for words in ("[delivery] attempts", "[breaker]", "[clients.billing] rate", "queue, rate"):
         assert [one for one in warnings if words in one], words
+    assert len(warnings) == 4
     assert load(demo.CONFIG).warnings == ()
+
+
+def test_a_password_in_the_journals_url_is_warned_of(tmp_path: Path) -> None:
+    """It belongs into the environment or a file; and where the reference leads nowhere, that is a fault."""
+    plain = added('[journal]\nurl = "postgresql://gateway:secret@db.example/gateway"')
+    (warning,) = load(written(tmp_path, plain)).warnings
+    assert "[journal] url" in warning
+    assert "secret" not in warning
+    referred = added('[journal]\nurl = { env = "NOT_SET_ANYWHERE" }')
+    with pytest.raises(ConfigurationError, match=r"journal\.url: the environment variable NOT_SET_ANYWHERE is not set"):
+        load(written(tmp_path, referred))
+    assert load(written(tmp_path, referred), with_secrets=False).warnings == ()
+
+
+def test_how_long_an_absent_invoice_may_still_appear_is_the_dialects_or_the_operators(tmp_path: Path) -> None:
+    """`settle` of an upstream, else that of its dialect."""
+    upstreams = load(written(tmp_path, replaced(CHARGEOVER, f'{CHARGEOVER}settle = "90s"\n'))).upstreams
+    assert upstreams["chargeover-us"].settle == 90.0
+    assert {name: upstreams[name].settle for name in ("exsited-sydney", "onlyoffice-eu", "katsupay-lagos")} == {
+        "exsited-sydney": 120.0,
+        "onlyoffice-eu": 600.0,
+        "katsupay-lagos": 0.0,
+    }
 
 
 # ------------------------------------------------------------------ crosswalk files

@@ -2,25 +2,23 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.core.dialect import Translation
 from gateway.core.events import Answered, Claimed, Concluded, JournalFailed, Routed, Sending
-from gateway.core.exchange import Conversation, Reply
+from gateway.core.exchange import Conversation
 from gateway.core.journal import Entry, dispatch_of
-from gateway.core.result import Absent, Created, NotSent, Outcome, Totals
+from gateway.core.result import Absent, Created, Outcome
 from gateway.core.results import stored
 from gateway.shell.journal import journal
 from tests.support.engines import (
     FALLBACK,
     FIRST,
-    KEY,
+    LATER,
     NOT_SENT,
     QUIET,
     REJECTED,
-    ROOT,
     SECOND,
     THIRD,
     TIMEOUT,
@@ -348,8 +346,7 @@ async def test_a_caller_does_not_wait_for_ever_for_the_store(end: Outcome, tmp_p
         assert answer.result.outcome == STATES[type(end).__name__]
         assert (await works.entry()).state == "sending"
         works.store.mend()
-        while (entry := await works.entry()).state == "sending":
-            await asyncio.sleep(0.005)
+        entry = await works.engine.journal.ended(await works.entry(), 5.0)
         assert stored(entry) == answer.result
 
 
@@ -371,30 +368,26 @@ async def test_a_late_answer_settles_what_was_given_up(tmp_path: Path) -> None:
 async def test_a_late_answer_never_settles_the_doubt_of_another_sending(tmp_path: Path) -> None:
     """Given up, proven absent, sent again and in doubt again: what became of the first says nothing of the second."""
     side = Side(REJECTED, UNKNOWN)
+    side.gates = [asyncio.Event(), asyncio.Event()]
+    late, soon = side.gates
     async with working(tmp_path, chargeover=side) as works:
-        first = await works.held()
+        first = asyncio.create_task(works.submit())
+        await until(lambda: side.posts == 1)
         await works.work(QUIET)
         assert (await works.entry()).state == "not_sent"
-        side.open.set()
-        side.reached.clear()
-        side.open.clear()
         second = asyncio.create_task(works.submit(request_id="request-2"))
-        await side.reached.wait()
-        works.clock.seconds += TIMEOUT + 5.0
-        (taken,) = await works.store.inner.take("another", 60.0, 10)
-        assert taken.state == "unknown"
-        first.cancel()
-        side.open.set()
+        await until(lambda: side.posts == 2)
+        soon.set()
         assert (await second).result.outcome == "unknown"
-        await asyncio.gather(first, return_exceptions=True)
+        late.set()
+        assert (await first).result.outcome == "unknown", "the caller hears what is known now"
+        assert (await works.entry()).state == "unknown"
 
 
 async def test_a_result_lists_the_latest_attempts(tmp_path: Path) -> None:
     """An invoice that waits for its upstream for a day would list hundreds."""
     policy_sides = {dialect: Side(NOT_SENT) for dialect in ("chargeover", "onlyoffice", "katsupay")}
     async with working(tmp_path, **policy_sides) as works:
-        from tests.support.engines import LATER
-
         await works.submit(preference=LATER)
         for _ in range(25):
             await works.work(400.0)

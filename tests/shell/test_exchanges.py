@@ -144,7 +144,7 @@ def iter_once() -> Conversation:
 
 @pytest.mark.parametrize(
     ("end", "distrusted"),
-    [(NotSent("unauthorized", "in its own words"), 1), (NotSent("connect", ""), 0), (Rejected(401, "unauthorized", ""), 0)],
+    [(NotSent("unauthorized", "in its words"), 1), (NotSent("connect", ""), 0), (Rejected(401, "unauthorized", ""), 0)],
 )
 async def test_credentials_that_only_the_mapping_saw_refused_are_distrusted(end: Outcome, distrusted: int) -> None:
     """Some upstreams say so inside an answer of status 200."""

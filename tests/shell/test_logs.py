@@ -15,6 +15,7 @@ from tests.support.running import NAMES, added, invoice, replaced, running, time
 FIELDS = {
     "listening": {"api", "ops", "config"},
     "stopped": set[str](),
+    "claimed": {"request_id", "invoice", "external_id", "client", "upstream", "waits"},
     "sending": {"request_id", "invoice", "upstream"},
     "answered": {"request_id", "invoice", "upstream", "outcome", "reason", "http_status", "seconds"},
     "concluded": {
@@ -81,10 +82,12 @@ async def test_no_log_line_holds_anything_of_a_party_or_a_secret(dialect: str, t
     clients = added('[clients.billing]\ntoken = "canary-client-token"')
     header = {"Authorization": "Bearer canary-client-token"}
     async with running(tmp_path, clients, timeout("5s")) as world:
-        for fault in FAULTS:
+        for number, fault in enumerate(FAULTS):
             if fault is not None:
                 await world.arm(dialect, fault, method="POST", path="invoice" if dialect == "exsited" else None)
-            await world.send(canaries(dialect), headers=header)
+            sent = canaries(dialect) | {"external_id": f"number-{number}"}
+            await world.send(sent, headers=header)
+            await world.send(sent, headers=header)
         wrong = canaries(dialect)
         wrong |= {"currency": CANARY, CANARY: CANARY, "totals": {"amount_due": CANARY}}
         await world.send(wrong, headers=header)
@@ -104,21 +107,28 @@ async def test_no_log_line_holds_anything_of_a_party_or_a_secret(dialect: str, t
 
 
 async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
-    """Sending, answered, concluded, with the same request id that the caller was given."""
+    """Claimed, sending, answered, concluded, with the same request id that the caller was given."""
     async with running(tmp_path) as world:
         answer = await world.send(invoice())
         refusal = await world.send({})
         events = world.logged()
-    assert [event["event"] for event in events] == ["listening", "sending", "answered", "concluded", "refused"]
+    assert [event["event"] for event in events] == [
+        "listening",
+        "claimed",
+        "sending",
+        "answered",
+        "concluded",
+        "refused",
+    ]
     for event in events:
         assert set(event) == {"event", "level", "timestamp", *FIELDS[event["event"]]}
         assert event["level"] == "info"
         assert event["timestamp"].endswith("Z")
-    ids = {event["request_id"] for event in events[1:4]}
+    ids = {event["request_id"] for event in events[1:5]}
     assert ids == {answer.headers["X-Request-Id"]}
     assert events[-1]["request_id"] == refusal.headers["X-Request-Id"]
     assert events[-1]["problem"] == "invalid-invoice"
-    concluded = events[3]
+    concluded = events[4]
     assert concluded["external_id"] == invoice()["external_id"]
     assert concluded["invoice"] == answer.json["id"]
     assert (concluded["rule"], concluded["upstream"], concluded["outcome"]) == ("default", "chargeover-us", "created")

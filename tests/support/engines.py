@@ -61,8 +61,8 @@ Script = Outcome | Absent | Creates
 class Side:
     """The other side of an upstream: what it says to creations and lookups, the last again and again; what it saw.
 
-    Without `lookups` nobody can ask it. While `open` is not set it takes a request and does not answer; `before` is
-    called with each request before it counts as sent.
+    Without `lookups` nobody can ask it. While `open` is not set it takes a request and does not answer; each creation
+    waits for one of the `gates` too, while there are any; `before` is called before a request counts as sent.
     """
 
     def __init__(self, *creations: Script, lookups: Iterable[Outcome | Absent] | None = (Absent("nothing"),)) -> None:
@@ -74,6 +74,7 @@ class Side:
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
+        self.gates: list[asyncio.Event] = []
         self.before: Callable[[], Awaitable[None]] | None = None
         self.distrusted = 0
 
@@ -96,6 +97,8 @@ class Side:
         self.requests.append(request)
         self.left.append(left())
         self.reached.set()
+        if request.method != "GET" and self.gates:
+            await self.gates.pop(0).wait()
         await self.open.wait()
         return Reply(200, b'{"said": "words of the upstream"}')
 
