@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check prove format lock clean
+.PHONY: help run test check prove bench format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ check: $(VENV)/.dev ## formatting, lint, types
 
 prove: $(VENV)/.dev ## never twice, never lost: hours of kills, outages and seeds; ARGS="--help" says how to have less
 	@$(BIN)/python -W error -m tests.proof $(ARGS)
+
+bench: $(VENV)/.dev ## what the journal costs an invoice, on this machine
+	@$(BIN)/python -m tests.bench.journal $(ARGS)
 
 format: $(VENV)/.dev ## put the code into its form
 	@$(BIN)/ruff check -q --fix . || true

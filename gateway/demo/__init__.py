@@ -90,15 +90,19 @@ def _shortened(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _hints(url: str, ops_url: str, sandbox_url: str) -> str:
     sample = INVOICE.relative_to(Path.cwd()) if INVOICE.is_relative_to(Path.cwd()) else INVOICE
+    json_type = "-H 'Content-Type: application/json'"
     return f"""
-Send one yourself (change external_id, or look at what a dialect cannot carry):
+Send one yourself; send it again, and it is answered from the journal; or look where it could go, without sending:
 
-  curl -s {url}/v1/invoices -H 'Content-Type: application/json' -d @{sample}
-  curl -s '{url}/v1/invoices/explain?all_upstreams=true' -H 'Content-Type: application/json' -d @{sample}
+  curl -s {url}/v1/invoices {json_type} -d @{sample}
+  curl -s '{url}/v1/invoices/explain?all_upstreams=true' {json_type} -d @{sample}
 
-Break an upstream and send again (GET {sandbox_url}/ lists all faults):
+Break an upstream and send another: it is in doubt, and settles by itself (GET {sandbox_url}/ lists all faults):
 
   curl -s {sandbox_url}/_sandbox/chargeover/faults -d '{{"fault": "store-then-reset", "method": "POST"}}'
+  sed 's/2026-06"/2026-07"/' {sample} | curl -s {url}/v1/invoices {json_type} -d @-
+  curl -s '{url}/v1/invoices?external_id=billing:acct-88:2026-07'
 
-Also: {url}/v1/upstreams, {url}/problems/, {ops_url}/metrics, {sandbox_url}/_sandbox/chargeover/invoices
+Also: {url}/v1/invoices, {url}/v1/upstreams, {url}/problems/, {ops_url}/metrics,
+{sandbox_url}/_sandbox/chargeover/invoices
 """

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -49,9 +50,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _scale(text: str) -> float:
-    if not 0.0 < (scale := float(text)) <= 100.0:
-        raise ValueError(text)
-    return scale
+    with suppress(ValueError):
+        if 0.0 < (scale := float(text)) <= 100.0:
+            return scale
+    raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and up to 100")
 
 
 async def prove(row: Row, count: int, seed: int, progress: Progress) -> Found:

@@ -21,6 +21,8 @@ HANG = 0.5
 """Seconds: longer than the gateway waits."""
 LATE = 0.4
 """Seconds until something is stored that nobody waits for any more; what is promised is the settle time."""
+SECONDS = 10.0
+"""Within that a step is reached."""
 TIMES = Times()
 
 BEHAVIOURS: Mapping[str, Armed | None] = {
@@ -174,13 +176,18 @@ class Play:
     async def _killed(self, step: str, *, first: bool) -> bool:
         """A gateway that dies at the step; whether it did."""
         victim = await self.begin(step)
+
+        def seen(_: Arrival) -> None:
+            victim.reached = step
+            victim.send()
+
         if step == "in-flight":
-            self.witness.seen = lambda _: victim.send()
+            self.witness.seen = seen
         if first:
             await self.caller.send(later=self.cell.later)
-        died = await victim.dead(5.0)
+        died = await victim.dead(SECONDS)
         self.witness.seen = lambda _: None
-        return died
+        return died and victim.reached == step
 
 
 def planned(behaviour: str, arrival: Arrival) -> Armed | None:

@@ -110,6 +110,7 @@ class Play:
             try:
                 if lives is None:
                     await asyncio.sleep(self.rng.uniform(*LIVES))
+                    assert victim.alive, "a gateway died by itself"
                     victim.send()
                 await victim.dead()
             finally:

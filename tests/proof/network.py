@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.core.dialect import Upstream
 from gateway.core.exchange import Reply, Request, Seen, judge
 from gateway.core.result import NotSent, Unknown
 from gateway.sandbox.simulation import Simulation
@@ -39,15 +38,16 @@ class Line:
         name: str,
         simulation: Simulation,
         credentials: Callable[[], tuple[tuple[str, str], ...]],
-        upstream: Upstream,
+        *,
         settle: float | None,
+        unauthorized: frozenset[int],
     ) -> None:
         self._process = process
         self._name = name
         self._simulation = simulation
         self._credentials = credentials
         self._settle = settle
-        self._unauthorized = upstream.dialect.unauthorized
+        self._unauthorized = unauthorized
 
     def distrust(self) -> None:
         """The credentials are always good."""

@@ -59,7 +59,11 @@ class Place:
         self._count += 1
         log = str(self.folder / f"{self._count}.log")
         asked = Asked(config=str(config), log=log, step=step, sign=sign, margin=MARGIN, guarded=guarded)
-        return await spawn(asked, lives)
+        victim = await spawn(asked, lives)
+        if victim.complaint:
+            await victim.end()
+            raise AssertionError(f"a gateway did not start: {victim.complaint}")
+        return victim
 
     def logs(self) -> str:
         """What the gateways of this place said, for somebody who looks into a violation."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
@@ -32,7 +33,10 @@ async def all_of(tries: Sequence[Callable[[], Awaitable[list[str]]]], tick: Tick
 
     async def one(tried: Callable[[], Awaitable[list[str]]]) -> None:
         async with free:
-            wrong.extend(await tried())
+            try:
+                wrong.extend(await tried())
+            except Exception:  # noqa: BLE001 - the others shall be tried all the same
+                wrong.append(traceback.format_exc())
             tick()
 
     async with asyncio.TaskGroup() as group:

@@ -106,7 +106,9 @@ class Process:
         world, askable = self.world, upstream.dialect.lookup is not None
         settle = configuration().upstreams[name].settle if askable else None
         simulation = world.simulations[upstream.dialect.name]
-        return Line(self, name, simulation, partial(world.credentials, name), upstream, settle)
+        unauthorized = upstream.dialect.unauthorized
+        credentials = partial(world.credentials, name)
+        return Line(self, name, simulation, credentials, settle=settle, unauthorized=unauthorized)
 
     def hear(self, event: Event) -> None:
         """Events are kept, for whoever looks into a seed."""

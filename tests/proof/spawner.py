@@ -82,6 +82,8 @@ class Victim:
         self.ops_url = ""
         self.pid = 0
         self.complaint = ""
+        self.reached = ""
+        """The step at which it sent itself a signal."""
 
     async def begin(self, lives: float | None) -> None:
         """Wait until it listens, or dies before it does, at the latest after `lives` seconds."""
@@ -105,9 +107,8 @@ class Victim:
         return None
 
     async def _watched(self) -> None:
-        with suppress(ConnectionError):
-            while await self._reader.read(MOST_BYTES):
-                pass
+        while said := await self._line():
+            self.reached = said["reached"]
         self._ended.set()
 
     @property

@@ -81,6 +81,7 @@ async def _serve(asked: Asked, channel: socket.socket, log: BytesIO) -> None:
     def reach(step: str) -> None:
         if step in steps:
             steps.remove(step)
+            _say(channel, reached=step)
             os.kill(os.getpid(), asked.sign)
 
     loaded = load(Path(asked.config))

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ async def test_only_what_is_certainly_not_sent_goes_on_to_another_upstream(first
 
 async def test_what_is_not_sent_goes_to_the_next_in_order(tmp_path: Path) -> None:
     """Each attempt is listed with its outcome; the result is the last one's."""
-    sides = {"chargeover": Side(NOT_SENT), "onlyoffice": Side(NOT_SENT), "katsupay": Side(created("3"))}
+    sides: dict[str, Any] = {"chargeover": Side(NOT_SENT), "onlyoffice": Side(NOT_SENT), "katsupay": Side(created("3"))}
     async with working(tmp_path, **sides) as works:
         result = (await works.submit()).result
         assert [(one.upstream, one.outcome) for one in result.attempts] == [
@@ -88,7 +89,7 @@ async def test_a_fallback_ends_where_it_is_not_certain_any_more(second: Outcome,
 
 async def test_without_any_upstream_left_it_is_not_sent(tmp_path: Path) -> None:
     """All were tried, each once."""
-    sides = {dialect: Side(NOT_SENT) for dialect in ("chargeover", "onlyoffice", "katsupay")}
+    sides: dict[str, Any] = {dialect: Side(NOT_SENT) for dialect in ("chargeover", "onlyoffice", "katsupay")}
     async with working(tmp_path, **sides) as works:
         result = (await works.submit()).result
         assert result.outcome == "not_sent"
@@ -296,8 +297,7 @@ async def test_after_the_deadline_nothing_is_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", [*ENDS, NOT_SENT])
 async def test_an_outcome_is_durable_before_its_caller_hears_it(end: Outcome, tmp_path: Path) -> None:
     """State, id, result and the upstream's own words, as they are answered."""
-    sides = {dialect: Side(end) for dialect in ("chargeover", "onlyoffice", "katsupay")}
-    async with working(tmp_path, **sides) as works:
+    async with working(tmp_path, chargeover=Side(end), onlyoffice=Side(end), katsupay=Side(end)) as works:
         waiting = asyncio.Event()
 
         async def hold() -> None:
@@ -367,28 +367,34 @@ async def test_a_late_answer_settles_what_was_given_up(tmp_path: Path) -> None:
 
 async def test_a_late_answer_never_settles_the_doubt_of_another_sending(tmp_path: Path) -> None:
     """Given up, proven absent, sent again and in doubt again: what became of the first says nothing of the second."""
-    side = Side(REJECTED, UNKNOWN)
-    side.gates = [asyncio.Event(), asyncio.Event()]
-    late, soon = side.gates
+    side, late, first = Side(created("1"), UNKNOWN), asyncio.Event(), asyncio.Event()
     async with working(tmp_path, chargeover=side) as works:
-        first = asyncio.create_task(works.submit())
-        await until(lambda: side.posts == 1)
+
+        async def pause() -> None:
+            if not first.is_set():
+                first.set()
+                await late.wait()
+
+        side.before = pause
+        one = asyncio.create_task(works.submit())
+        await first.wait()
         await works.work(QUIET)
         assert (await works.entry()).state == "not_sent"
-        second = asyncio.create_task(works.submit(request_id="request-2"))
-        await until(lambda: side.posts == 2)
-        soon.set()
-        assert (await second).result.outcome == "unknown"
+        assert (await works.submit()).result.outcome == "unknown"
+        doubt = await works.entry()
         late.set()
-        assert (await first).result.outcome == "unknown", "the caller hears what is known now"
-        assert (await works.entry()).state == "unknown"
+        assert (await one).result.outcome == "unknown"
+        assert await works.entry() == doubt
 
 
 async def test_a_result_lists_the_latest_attempts(tmp_path: Path) -> None:
     """An invoice that waits for its upstream for a day would list hundreds."""
-    policy_sides = {dialect: Side(NOT_SENT) for dialect in ("chargeover", "onlyoffice", "katsupay")}
-    async with working(tmp_path, **policy_sides) as works:
+    sides = [Side(NOT_SENT) for _ in range(3)]
+    async with working(tmp_path, chargeover=sides[0], onlyoffice=sides[1], katsupay=sides[2]) as works:
         await works.submit(preference=LATER)
         for _ in range(25):
             await works.work(400.0)
-        assert 1 < len((await works.dispatch()).attempts) <= 20
+        attempts = (await works.dispatch()).attempts
+        assert len(attempts) == 20
+        assert attempts[-1].started_at == stored(await works.entry()).attempts[-1].started_at
+        assert attempts[-1].upstream == THIRD

@@ -10,9 +10,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec import structs
 
-from gateway.core.journal import Entry, State
-from gateway.shell.journal import Query, StoreError, postgres
+from gateway.core.journal import Entry, State, stepped
+from gateway.shell.journal import IdTaken, Query, StoreError
 from gateway.shell.journal import postgres_database as database
 from gateway.shell.journal.postgres import MOST_CONNECTIONS, PostgresStore
 from tests.support.postgres import WITH_PASSWORD, Server, postgres_store, server
@@ -86,7 +87,7 @@ async def test_a_server_that_is_not_durable_any_more_is_refused(running: Server,
 
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The text tells both versions."""
-    monkeypatch.setattr(postgres, "OLDEST_SERVER", 99)
+    monkeypatch.setattr(database, "OLDEST_SERVER", 99)
     assert re.search(r": its version is \d+; it has to be 99 or newer$", await refusal(url))
 
 
@@ -403,8 +404,34 @@ async def no_connections(url: str) -> None:
 async def test_no_more_connections_are_made_than_allowed(url: str) -> None:
     """However much is asked at once; the server's operator sees whose they are."""
     async with postgres_store(url) as store:
-        await asyncio.gather(*(store.claim(entry()) for _ in range(100)))
+        await asyncio.gather(*(store.get("nobody") for _ in range(100)))
         assert len(connections(url)) == MOST_CONNECTIONS
+
+
+async def test_what_waits_is_written_by_one_statement(url: str) -> None:
+    """A hundred claims and outcomes take a few commits; what is wrong with one of them is nobody else's matter."""
+    commits: list[int] = []
+    async with postgres_store(url, lambda writes, _: commits.append(writes)) as store:
+        claimed = [one for _, one in await asyncio.gather(*(store.claim(entry()) for _ in range(100)))]
+        assert sum(commits) == 100
+        assert len(commits) < 10
+        commits.clear()
+        done = [stepped(one, "created", 1.0, upstream_id=one.id) for one in claimed]
+        done[7] = structs.replace(done[7], upstream_id=done[3].upstream_id)
+        changes = zip(claimed, done, strict=True)
+        answers = await asyncio.gather(*(store.replace(*change) for change in changes), return_exceptions=True)
+        assert [kind for kind in map(type, answers) if kind is not bool] == [IdTaken]
+        assert answers.count(True) == 99
+        assert await store.replace(claimed[0], done[0]) is False
+
+
+async def test_an_id_that_exists_fails_one_claim_of_many(url: str) -> None:
+    """The others of its statement are made all the same."""
+    async with postgres_store(url) as store:
+        _, there = await store.claim(entry())
+        wanted = [entry(), entry(id=there.id), entry()]
+        answers = await asyncio.gather(*(store.claim(one) for one in wanted), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [tuple, StoreError, tuple]
 
 
 @pytest.mark.parametrize("changes", [{"fingerprint": "s3cret\0"}, {"fingerprint": "s3cret", "revision": 2**40}])

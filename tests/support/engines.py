@@ -278,10 +278,11 @@ async def working(
     allowed: float = TIMEOUT,
     settle: float = SETTLE,
     gone: Iterable[str] = (),
+    fallback: bool = True,
     **sides: Side,
 ) -> AsyncIterator[Works]:
     """An engine whose worker does not run by itself; the upstreams in `gone` are not in its configuration."""
-    at = _book(FALLBACK, *edits)
+    at = _book(*[FALLBACK] * fallback, *edits)
     sides = {dialect: sides.get(dialect, Side(created(f"{dialect}-1"))) for dialect in NAMES}
     upstreams = {
         name: _said(at.upstreams[name], sides[dialect], settle) for dialect, name in NAMES.items() if name not in gone

@@ -1,5 +1,6 @@
 """The parts of the README that are generated from the code, so that they cannot tell anything else."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from gateway.core.dialect import Dialect
 from gateway.core.result import Disposition
 from gateway.shell.catalog import dialects
 from gateway.shell.metrics import Metrics
+from tests.proof.__main__ import FIGURES
+from tests.proof.rows import ROWS
 
 README = Path(__file__).parent.parent.parent / "README.md"
 PROTECTION = {
@@ -22,7 +25,12 @@ SHOWN: tuple[Disposition, ...] = ("approximated", "folded", "derived", "dropped"
 
 def parts() -> dict[str, str]:
     """Every generated part by its name."""
-    return {"dialects": dialect_table(), "settings": settings_table(), "metrics": metrics_table()}
+    return {
+        "dialects": dialect_table(),
+        "settings": settings_table(),
+        "proof": proof_table(),
+        "metrics": metrics_table(),
+    }
 
 
 def written(text: str) -> str:
@@ -76,6 +84,17 @@ def _extension(dialect: Dialect) -> str:
 def _folded(names: str) -> str:
     """A run of numbered fields in short: `custom_1 … custom_20`."""
     return re.sub(r"(\w+_)1(?:, \1\d+)+, (\1\d+)", r"\1… \2", names).replace("_… ", "_1 … ")
+
+
+def proof_table() -> str:
+    """A row a claim: how often it is tried on every commit, and what the longest run found, and when."""
+    figures = json.loads(FIGURES.read_text())
+    rows = ["| tried | on every commit | the last `make prove` | violations | seconds | on |", "|---|--:|--:|--:|--:|---|"]
+    for row in ROWS:
+        one = figures[row.name]
+        measured = f"{one['runs']:,} | {one['violations']:,} | {one['seconds']:,.0f} | {one['date']}"
+        rows.append(f"| {row.claim} | {row.count(1.0, commit=True):,} | {measured} |")
+    return "\n".join(rows)
 
 
 def metrics_table() -> str:

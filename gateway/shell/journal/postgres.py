@@ -15,17 +15,17 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from asyncpg import Connection, Pool, Record
+from asyncpg import Pool, Record
 
 from gateway.core.journal import Doubts, Entry
 from gateway.shell.journal import IdTaken, Query, StoreError
 from gateway.shell.journal import postgres_database as database
+from gateway.shell.journal.postgres_batch import Batches
 from gateway.shell.journal.postgres_database import Connected
 
 MOST_CONNECTIONS = 10
 PATIENCE_SECONDS = 4.0
 """How long an operation may take in all. Less than who asks waits, so that they hear the reason."""
-OLDEST_SERVER = 12
 CLOCK_READINGS = 4
 BAD_URL = "its URL cannot be understood; signs such as / # ? @ in a password have to be percent-encoded"
 
@@ -53,6 +53,9 @@ class PostgresStore:
         self._idle = asyncio.Event()
         self._idle.set()
         self._clock = clock
+        self._closing = False
+        self._claims = Batches(self._claim_all)
+        self._outcomes = Batches(self._replace_all)
         self._offset = 0.0
         """How far the server's clock is ahead of `clock`."""
 
@@ -61,6 +64,7 @@ class PostgresStore:
         if self._pool is not None:
             raise StoreError("the journal is open already")
         self._name = f"PostgreSQL at {_place(self._url)}"
+        self._closing = False
         # Connections are only made when they are needed: asyncpg keeps a least number up in the background, and logs
         # all that it knows of each failure.
         self._pool = await asyncpg.create_pool(
@@ -69,8 +73,8 @@ class PostgresStore:
             max_size=MOST_CONNECTIONS,
             timeout=self._patience,
             command_timeout=self._patience,
-            init=_admit,
-            reset=_as_it_is,
+            init=database.admit,
+            reset=database.as_it_is,
             server_settings={"application_name": "invoice-gateway"},
         )
         try:
@@ -84,12 +88,14 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Finish what is running, and let go of the connections."""
-        pool, self._pool = self._pool, None
+        pool, self._closing = self._pool, True
         if pool is not None:
             try:
+                await asyncio.gather(self._claims.finish(), self._outcomes.finish())
                 # The pool turns away who still waits for a connection. Nobody waits longer than `patience`.
                 await self._idle.wait()
             finally:
+                self._pool = None
                 pool.terminate()
                 await asyncio.sleep(0)  # then they are gone
 
@@ -99,16 +105,12 @@ class PostgresStore:
 
     def alive(self) -> bool:
         """Whether it is open: it has no parts of its own that could end."""
-        return self._pool is not None
+        return self._pool is not None and not self._closing
 
     async def claim(self, entry: Entry) -> tuple[bool, Entry]:
         """Take the key for `entry`, if nothing binds it; with the entry that has the key then."""
-        began = self._clock()
-        async with self._connection() as connection:
-            taken, stored = await database.claim(connection, entry)
-        if taken:
-            self._hear(1, self._clock() - began)
-        return taken, stored
+        self._check_open()
+        return await self._claims.ask(entry)
 
     async def replace(self, was: Entry, now: Entry) -> bool:
         """Write `now` over `was` if that is still stored; a body or dispatch that is the same object stays as it is.
@@ -116,16 +118,46 @@ class PostgresStore:
         Raises:
             IdTaken: (`upstream`, `upstream_id`) belongs to another entry.
         """
+        self._check_open()
+        if now.body is was.body and now.dispatch is was.dispatch:
+            return await self._outcomes.ask((was, now))
+        return await self._replace(was, now)
+
+    async def _claim_all(self, entries: list[Entry]) -> list[tuple[bool, Entry] | Exception]:
+        began = self._clock()
+        try:
+            async with self._connection() as connection:
+                claimed = await database.claim_many(connection, entries)
+        except IdTaken as error:  # one of them has an id that exists: nothing is written, and each is tried alone
+            if len(entries) == 1:
+                return [StoreError(f"{self._name}: {error}")]
+            return [answer for entry in entries for answer in await self._claim_all([entry])]
+        self._committed(sum(ours for ours, _ in claimed), began)
+        return list(claimed)
+
+    async def _replace_all(self, changes: list[tuple[Entry, Entry]]) -> list[bool | Exception]:
+        began = self._clock()
+        try:
+            async with self._connection() as connection:
+                written = await database.replace_many(connection, changes)
+        except IdTaken as error:  # one of them has: nothing is written, and each is tried alone
+            if len(changes) == 1:
+                return [error]
+            return [answer for change in changes for answer in await self._replace_all([change])]
+        self._committed(sum(written), began)
+        return list(written)
+
+    async def _replace(self, was: Entry, now: Entry) -> bool:
         began = self._clock()
         text, names = database.UPDATES[now.body is was.body, now.dispatch is was.dispatch]
         async with self._connection() as connection:
-            try:
-                written = await connection.fetchval(text, was.id, was.revision, *database.values(now, names))
-            except asyncpg.UniqueViolationError:
-                raise IdTaken(f"{now.upstream} gave this id to another invoice") from None
-        if written:
-            self._hear(1, self._clock() - began)
+            written = await connection.fetchval(text, was.id, was.revision, *database.values(now, names))
+        self._committed(bool(written), began)
         return written is not None
+
+    def _committed(self, writes: int, began: float) -> None:
+        if writes:
+            self._hear(writes, self._clock() - began)
 
     async def get(self, entry_id: str) -> Entry | None:
         """The entry with this id."""
@@ -144,6 +176,7 @@ class PostgresStore:
 
     async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
         """Take up to `limit` entries that are due, oldest due first, for `owner`, for `lease` seconds."""
+        self._check_open()
         async with self._connection() as connection:
             began = self._clock()
             rows = await connection.fetch(database.TAKE, owner, lease, limit)
@@ -177,24 +210,28 @@ class PostgresStore:
             if ended - began < best:
                 best, self._offset = ended - began, clock - (began + ended) / 2
 
+    def _check_open(self) -> None:
+        if self._pool is None or self._closing:
+            raise StoreError("the journal is not open")
+
     async def _fetch(self, text: str, *given: object) -> list[Record]:
+        self._check_open()
         async with self._connection() as connection:
             return await connection.fetch(text, *given)
 
     @asynccontextmanager
     async def _connection(self, seconds: float | None = None) -> AsyncIterator[Connected]:
         """A connection, for what is over in time; here the errors of others end."""
-        if self._pool is None:
+        if (pool := self._pool) is None:
             raise StoreError("the journal is not open")
-        pool = self._pool
         self._running += 1
         self._idle.clear()
         try:
             async with asyncio.timeout(seconds or self._patience), pool.acquire() as connection:
                 try:
                     yield connection
-                except IdTaken:
-                    raise
+                except asyncpg.UniqueViolationError as error:
+                    raise IdTaken(f"{error.constraint_name}: it belongs to another invoice") from None
                 except BaseException:
                     # It is not used again: what it still waits for is not known, nor whether its server may be written.
                     with suppress(asyncpg.InterfaceError):  # it is gone already
@@ -244,24 +281,3 @@ def _why(error: Exception) -> str:  # noqa: PLR0911 - a table of what can go wro
             return BAD_URL
         case _:
             return type(error).__name__
-
-
-async def _as_it_is(_: "Connection[Record]") -> None:
-    """Nothing has to be put back: no operation leaves anything behind in its session."""
-
-
-async def _admit(connection: "Connection[Record]") -> None:
-    """Refuse a server that this store cannot rely on; asked of every connection, the servers behind a URL can change.
-
-    Raises:
-        StoreError: its version is too old, or what it has committed could be lost.
-    """
-    try:
-        if (version := connection.get_server_version().major) < OLDEST_SERVER:
-            raise StoreError(f"its version is {version}; it has to be {OLDEST_SERVER} or newer")
-        for name in ("fsync", "synchronous_commit"):
-            if await connection.fetchval("SELECT current_setting($1)", name) == "off":
-                raise StoreError(f"{name} is off, so what is committed could be lost; turn it on")
-    except BaseException:
-        connection.terminate()  # asyncpg would take its leave, and wait for an answer
-        raise

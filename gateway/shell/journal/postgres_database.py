@@ -12,6 +12,7 @@ from gateway.shell.journal import Query, StoreError
 
 Connected: TypeAlias = "PoolConnectionProxy[Record] | Connection[Record]"
 
+OLDEST_SERVER = 12
 MIGRATION_SECONDS = 300.0
 MOST_CLAIMS = 10
 """How often a key is asked for again that others take and free in between."""
@@ -80,6 +81,26 @@ UPDATES = {
     (False, False): _updating(),
 }
 """By whether the body is kept, and whether the dispatch is: they are large, and seldom change."""
+# What many entries have, as arrays: the one statement for all of them has the same text however many they are.
+_TYPES = dict.fromkeys(("created_at", "updated_at", "due_at", "doubted_at"), "double precision")
+_TYPES |= {"revision": "integer", "checks": "integer"} | dict.fromkeys(BLOBS, "bytea")
+
+
+def _arrays(names: tuple[str, ...], first: int) -> str:
+    return ", ".join(f"${number}::{_TYPES.get(name, 'text')}[]" for number, name in enumerate(names, first))
+
+
+INSERT_MANY = f"""
+    INSERT INTO invoice_gateway.entries ({", ".join(FIELDS)}) SELECT * FROM unnest({_arrays(FIELDS, 1)})
+    ON CONFLICT (client, external_id) DO NOTHING RETURNING id
+"""
+OUTCOME = UPDATES[True, True][1]
+REPLACE_MANY = f"""
+    UPDATE invoice_gateway.entries AS entry SET {", ".join(f"{name} = given.{name}" for name in OUTCOME)}
+    FROM unnest($1::text[], $2::integer[], {_arrays(OUTCOME, 3)}) WITH ORDINALITY
+        AS given (given_id, was, {", ".join(OUTCOME)}, number)
+    WHERE entry.id = given_id AND entry.revision = was RETURNING given.number
+"""
 GET = f"SELECT {COLUMNS} FROM invoice_gateway.entries WHERE id = $1"
 FIND = f"SELECT {COLUMNS} FROM invoice_gateway.entries WHERE client = $1 AND external_id = $2"
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::double precision"
@@ -141,6 +162,27 @@ async def migrate(connection: Connected) -> None:
         )
 
 
+def columns(entries: list[Entry], names: tuple[str, ...]) -> list[list[object]]:
+    """What is bound for these fields of many entries: an array each."""
+    return [list(column) for column in zip(*(values(entry, names) for entry in entries), strict=True)]
+
+
+async def claim_many(connection: Connected, entries: list[Entry]) -> list[tuple[bool, Entry]]:
+    """Take the keys of all of them; those that are held are looked at one by one."""
+    # In the same order everywhere, so that gateways which claim the same keys never wait for each other in a circle.
+    ordered = sorted(entries, key=lambda entry: (entry.client, entry.external_id))
+    made = {row["id"] for row in await connection.fetch(INSERT_MANY, *columns(ordered, FIELDS))}
+    return [(True, entry) if entry.id in made else await claim(connection, entry) for entry in entries]
+
+
+async def replace_many(connection: Connected, changes: list[tuple[Entry, Entry]]) -> list[bool]:
+    """Write outcomes over the revisions that they were decided on; for each whether that was still stored."""
+    ids, revisions = [was.id for was, _ in changes], [was.revision for was, _ in changes]
+    given = columns([now for _, now in changes], OUTCOME)
+    done = {row["number"] for row in await connection.fetch(REPLACE_MANY, ids, revisions, *given)}
+    return [number in done for number in range(1, len(changes) + 1)]
+
+
 async def claim(connection: Connected, entry: Entry) -> tuple[bool, Entry]:
     """Take the key; each statement is all there is to its transaction, and only the last of them changes anything."""
     for _ in range(MOST_CLAIMS):
@@ -175,3 +217,24 @@ def listing(query: Query) -> tuple[str, list[object]]:
 def entry_of(row: Record) -> Entry:
     """The entry in a row; other columns in it are left out."""
     return convert(dict(row), Entry)
+
+
+async def as_it_is(_: "Connection[Record]") -> None:
+    """Nothing has to be put back: no operation leaves anything behind in its session."""
+
+
+async def admit(connection: "Connection[Record]") -> None:
+    """Refuse a server that this store cannot rely on; asked of every connection, the servers behind a URL can change.
+
+    Raises:
+        StoreError: its version is too old, or what it has committed could be lost.
+    """
+    try:
+        if (version := connection.get_server_version().major) < OLDEST_SERVER:
+            raise StoreError(f"its version is {version}; it has to be {OLDEST_SERVER} or newer")
+        for name in ("fsync", "synchronous_commit"):
+            if await connection.fetchval("SELECT current_setting($1)", name) == "off":
+                raise StoreError(f"{name} is off, so what is committed could be lost; turn it on")
+    except BaseException:
+        connection.terminate()  # asyncpg would take its leave, and wait for an answer
+        raise
