@@ -82,9 +82,10 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Dispatch(Struct, frozen=True, kw_only=True):
     """How an invoice is sent; durable before the first byte, so that a doubt can be settled without its sender.
 
-    `claim` names this sending alone: what is learned of it is never taken for what became of another. `rest` are the
-    upstreams that may stand in while it is certainly not sent; `quiet_until` is when its absence is believed;
-    `deliver_by` is None where a caller waits for the answer; `repeat`: it was sent before, and proven absent.
+    `claim` names this sending alone: what is learned of it is never taken for what became of another. `names` are the
+    upstreams that may have it, in their order, `rest` those of them that may still stand in while it is certainly not
+    sent; `quiet_until` is when its absence is believed; `deliver_by` is None where a caller waits for the answer;
+    `repeat`: it was sent before, and proven absent, so that only the same upstream may have it.
     """
 
     claim: str
@@ -94,6 +95,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     currency: str
     amount: Decimal
     translation: Translation
+    names: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
     started_at: float = 0.0
     quiet_until: float = 0.0

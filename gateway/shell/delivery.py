@@ -101,22 +101,38 @@ class Delivery:
         return Ready(dispatch, now + timeout + LEASE_MARGIN, self.clock() + timeout)
 
     async def resume(self, entry: Entry, owner: str) -> None:
-        """Deliver an invoice that waits, unless its time is over."""
-        dispatch, upstream = dispatch_of(entry), self.book.upstreams.get(entry.upstream)
-        invoice, began, now = recall(entry.body), self.clock(), self._journal.now()
+        """Deliver an invoice that waits, unless its time is over: by the configuration as it is now."""
+        dispatch, began, now = dispatch_of(entry), self.clock(), self._journal.now()
+        invoice = recall(entry.body)
         work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began)
         if dispatch.deliver_by is not None and now >= dispatch.deliver_by:
             await self._conclude(work, NotSent("deadline", "it could not be delivered in the time it had"), None)
-        elif upstream is None or upstream.dialect.name != dispatch.dialect:
-            await self._postpone(work, NotSent("unconfigured", f"there is no upstream {entry.upstream} now"))
-        else:
-            ready = self.prepared(dispatch, Leg(upstream, dispatch.translation))
-            text = packed(ready.dispatch)
-            claimed = stepped(entry, "sending", now, due_at=ready.due_at, owner=owner, dispatch=text)
-            if await self._journal.advance(entry, claimed):
-                await self.deliver(
-                    structs.replace(work, entry=claimed, dispatch=ready.dispatch, deadline=ready.deadline)
-                )
+            return
+        try:
+            leg, rest = self._next(work)
+        except Untranslatable as problem:
+            await self._postpone(work, NotSent("untranslatable", problem.detail))
+            return
+        ready = self.prepared(structs.replace(dispatch, rest=rest), leg)
+        text, upstream = packed(ready.dispatch), leg.upstream.name
+        claimed = stepped(entry, "sending", now, due_at=ready.due_at, owner=owner, upstream=upstream, dispatch=text)
+        if await self._journal.advance(entry, claimed):
+            await self.deliver(structs.replace(work, entry=claimed, dispatch=ready.dispatch, deadline=ready.deadline))
+
+    def _next(self, work: Work) -> tuple[Leg, tuple[str, ...]]:
+        """Where an invoice that waits goes now, and who may stand in.
+
+        Raises:
+            Untranslatable: nowhere.
+        """
+        dispatch, upstreams = work.dispatch, self.book.upstreams
+        if not dispatch.repeat:
+            names = tuple(name for name in dispatch.names if name in upstreams)
+            return next_leg(work.invoice, work.totals, names, self.book)
+        upstream = upstreams.get(work.entry.upstream)
+        if upstream is None or upstream.dialect.name != dispatch.dialect:
+            raise Untranslatable(f"there is no upstream {work.entry.upstream} now")
+        return Leg(upstream, dispatch.translation), ()
 
     async def deliver(self, work: Work) -> Delivered:
         """Send the invoice to its upstream, or to those that may stand in while it is certainly not sent."""

@@ -119,6 +119,7 @@ class Gateway:
                 currency=invoice.currency,
                 amount=plan.totals.amount_due,
                 translation=leg.translation,
+                names=(leg.upstream.name, *plan.rest),
                 rest=plan.rest,
                 deliver_by=now + self._deliver_by if later else None,
             ),

@@ -98,6 +98,7 @@ class Victim:
                 said = await self._line() or {}
                 self.url, self.ops_url = said.get("url", ""), said.get("ops_url", "")
                 self.complaint = said.get("complaint", "")
+                self.reached = said.get("reached", "")  # its worker may be faster than its listeners
         self._watch = asyncio.create_task(self._watched())
 
     async def _line(self) -> dict[str, Any] | None:

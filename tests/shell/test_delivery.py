@@ -387,6 +387,18 @@ async def test_a_late_answer_never_settles_the_doubt_of_another_sending(tmp_path
         assert await works.entry() == doubt
 
 
+async def test_what_waits_begins_with_its_first_upstream_again(tmp_path: Path) -> None:
+    """Whoever stood in stood in for one try."""
+    sides = [Side(NOT_SENT, created("1")), Side(NOT_SENT), Side(NOT_SENT)]
+    async with working(tmp_path, chargeover=sides[0], onlyoffice=sides[1], katsupay=sides[2]) as works:
+        await works.submit(preference=LATER)
+        await works.work()
+        assert (await works.entry()).state == "waiting"
+        await works.work(400.0)
+        assert (await works.entry()).state == "created"
+        assert sent_to(works) == [FIRST, SECOND, THIRD, FIRST]
+
+
 async def test_a_result_lists_the_latest_attempts(tmp_path: Path) -> None:
     """An invoice that waits for its upstream for a day would list hundreds."""
     sides = [Side(NOT_SENT) for _ in range(3)]

@@ -34,7 +34,7 @@ from tests.support.engines import (
 )
 from tests.support.running import invoice, replaced
 
-OTHER = {"note": "another content"}
+OTHER: dict[str, Any] = {"note": "another content"}
 
 
 # ------------------------------------------------------------------ the first time
@@ -276,7 +276,7 @@ async def test_a_reference_that_belongs_to_another_is_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize("changes", [{}, OTHER], ids=["the same", "corrected"])
 @pytest.mark.parametrize("first", [REJECTED, NOT_SENT])
-async def test_what_was_not_created_may_be_sent_again(first: Outcome, changes: dict[str, str], tmp_path: Path) -> None:
+async def test_what_was_not_created_may_be_sent_again(first: Outcome, changes: dict[str, Any], tmp_path: Path) -> None:
     """Under the same key and the same id, corrected or not; the second outcome counts."""
     sides = {dialect: Side(first, created(f"{dialect}-2")) for dialect in ("chargeover", "onlyoffice", "katsupay")}
     async with working(
