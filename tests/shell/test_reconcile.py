@@ -1,0 +1,165 @@
+"""The worker that settles doubts: what each answer of an upstream comes to, and that nothing ends the worker."""
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from gateway.core.events import Defect, InDoubt, Reconciled
+from gateway.core.journal import dispatch_of
+from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
+from gateway.core.results import stored
+from gateway.shell.reconcile import Reconciler
+from tests.support.engines import FIRST, LATER, NOT_SENT, QUIET, UNKNOWN, Side, created, until, working
+
+AGAIN = [NotSent("connect", "refused"), Unknown("timeout", "no answer")]
+
+
+async def test_what_is_found_is_adopted_and_compared(tmp_path: Path) -> None:
+    """Created, with what it says otherwise than was sent; counted with its money."""
+    found = created("77", currency="EUR")
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[found])) as works:
+        await works.submit()
+        await works.work(1.0)
+        entry = await works.entry()
+        result = stored(entry)
+        assert (entry.state, entry.upstream_id, result.adopted) == ("created", "77", True)
+        assert [one.pointer for one in result.discrepancies] == ["/currency"]
+        (told,) = works.heard(Reconciled)
+        assert (told.finding, told.upstream, str(told.amount)) == ("adopted", FIRST, "492.00")
+        assert told.discrepancies == result.discrepancies
+
+
+async def test_a_reference_that_is_anothers_is_a_refusal(tmp_path: Path) -> None:
+    """The upstream says so, or the journal does: one invoice there belongs to one entry here."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[Rejected(200, "taken", "another's")])) as works:
+        await works.submit()
+        await works.work(1.0)
+        assert (await works.entry()).state == "rejected"
+    side = Side(created("1"), UNKNOWN, lookups=[created("1")])
+    (folder := tmp_path / "second").mkdir()
+    async with working(folder, chargeover=side) as works:
+        await works.submit(external_id="first")
+        await works.submit()
+        await works.work(1.0)
+        entry = await works.entry()
+        assert (entry.state, entry.upstream_id) == ("rejected", None)
+        assert stored(entry).errors[0].code == "taken"
+        assert works.heard(Reconciled)[0].finding == "taken"
+
+
+async def test_an_absence_is_believed_only_in_its_time(tmp_path: Path) -> None:
+    """Before the quiet time is over it may still appear, and is looked for right at its end."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN)) as works:
+        await works.submit()
+        for seconds in (1.0, 5.0):
+            await works.work(seconds)
+            assert (await works.entry()).state == "unknown"
+        entry = await works.entry()
+        assert entry.due_at == dispatch_of(entry).quiet_until
+        await works.work(QUIET)
+        assert (await works.entry()).state == "not_sent"
+        assert [one.finding for one in works.heard(Reconciled)] == ["unresolved", "unresolved", "absent"]
+
+
+@pytest.mark.parametrize("answer", AGAIN)
+async def test_a_question_without_an_answer_is_asked_again(answer: Outcome, tmp_path: Path) -> None:
+    """With pauses that grow; the last repeats."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[answer])) as works:
+        await works.submit()
+        pauses = []
+        for _ in range(4):
+            now = works.clock.seconds = (await works.entry()).due_at or 0.0
+            await works.work()
+            entry = await works.entry()
+            assert entry.due_at is not None
+            pauses.append(entry.due_at - now)
+            assert entry.state == "unknown"
+        assert pauses == [5.0, 30.0, 30.0, 30.0]
+
+
+async def test_nobody_is_asked_who_cannot_be(tmp_path: Path) -> None:
+    """It stays in doubt, with nothing due, and is listed."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=None)) as works:
+        await works.submit()
+        await works.work(1000.0)
+        entry = await works.entry()
+        assert (entry.state, entry.due_at) == ("unknown", None)
+        assert [(one.upstream, one.count) for one in await works.store.doubts()] == [(FIRST, 1)]
+
+
+async def test_an_upstream_that_is_gone_is_not_asked(tmp_path: Path) -> None:
+    """The doubt stays, and is looked into again: the configuration may get it back."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN)) as works:
+        await works.submit()
+    async with working(tmp_path, gone=[FIRST]) as works:
+        await works.work(1000.0)
+        entry = await works.entry()
+        assert entry.state == "unknown"
+        assert entry.due_at is not None
+
+
+async def test_what_a_dead_sender_left_is_looked_up(tmp_path: Path) -> None:
+    """Its claim is over: in doubt since it was made, and settled like any other."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[created("9")])) as works:
+        await works.submit()
+        entry = await works.entry()
+        dead = structs.replace(entry, state="sending", revision=9, due_at=works.clock(), doubted_at=None, result=b"")
+        assert await works.store.inner.replace(entry, dead)
+        await works.work(1.0)
+        result = stored(await works.entry())
+        assert (result.outcome, result.adopted) == ("created", True)
+        assert [one.outcome for one in result.attempts] == ["unknown"]
+
+
+async def test_what_was_left_to_the_gateway_is_sent_once_more(tmp_path: Path) -> None:
+    """To the same upstream only, as a repeat; no other may see it after the doubt."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, NOT_SENT, created("2"))) as works:
+        await works.submit(preference=LATER)
+        await works.work()
+        await works.work(QUIET)
+        dispatch = dispatch_of(await works.entry())
+        assert (dispatch.repeat, dispatch.rest) == (True, ())
+        await works.work()
+        assert (await works.entry()).state == "waiting"
+        await works.work(400.0)
+        entry = await works.entry()
+        assert (entry.state, entry.upstream) == ("created", FIRST)
+        assert works.side.repeats == [False, True, True]
+
+
+async def test_a_defect_does_not_end_the_worker(tmp_path: Path) -> None:
+    """It is told, and the next entry is worked on."""
+
+    class Breaks(Side):
+        """A side that breaks the sender."""
+
+        def distrust(self) -> None:
+            """As a mistake of ours would."""
+            raise ZeroDivisionError("Harbour Freight Lines")
+
+    breaks = Breaks(UNKNOWN, lookups=[NotSent("unauthorized", "who?")])
+    async with working(tmp_path, chargeover=breaks) as works:
+        await works.submit()
+        await works.work(1.0)
+        (told,) = works.heard(Defect)
+        assert told.kind == "ZeroDivisionError"
+        breaks.lookups = [created("1")]
+        await works.work(100.0)
+        assert (await works.entry()).state == "created"
+
+
+async def test_the_worker_goes_on_after_an_outage(tmp_path: Path) -> None:
+    """It polls, tells what is in doubt at every upstream, and works as soon as it can."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[Absent("no"), created("1")])) as works:
+        await works.submit()
+        works.store.down = True
+        works.clock.seconds += 1.0
+        works.engine.start()
+        await until(lambda: any(getattr(event, "operation", "") == "take" for event in works.told))
+        works.store.mend()
+        worker: Reconciler = works.engine.reconciler
+        worker.wake()
+        await until(lambda: bool(works.heard(InDoubt)))
+        assert works.heard(InDoubt)[0].doubts.keys() >= works.engine.exchanges.in_flight.keys()
+        await until(lambda: bool(works.heard(Reconciled)))
