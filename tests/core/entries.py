@@ -40,6 +40,7 @@ def dispatch(**changes: Any) -> Dispatch:
         "currency": "USD",
         "amount": Decimal("20.00"),
         "translation": TRANSLATION,
+        "names": ("tiny-eu", "mute"),
         "rest": ("b", "c"),
         "started_at": BEGAN,
         "quiet_until": BEGAN + 135.0,
