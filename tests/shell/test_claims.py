@@ -245,6 +245,24 @@ async def test_a_withdrawal_leaves_a_doubt_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+async def test_a_withdrawal_is_of_the_claim_as_it_is(tmp_path: Path) -> None:
+    """It changed between the look and the word: it is looked at again."""
+    async with working(tmp_path, chargeover=Side(lookups=(UNKNOWN,))) as works:
+
+        async def taken() -> None:
+            works.clock.seconds += QUIET
+            assert len(await works.store.inner.take("another", 60.0, 10)) == 1
+
+        works.store.arm("claim", "loses")
+        works.store.arm("replace", taken)
+        with pytest.raises(UpstreamUnavailable):
+            await works.submit()
+        assert (await left(works)).state == "unknown"
+        await works.engine.journal.close()
+        assert [event.operation for event in works.heard(JournalFailed)] == ["claim"]
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_so_many_withdrawals_are_remembered_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store is away nothing may grow without end; what is not withdrawn is in doubt, and proven absent."""
     monkeypatch.setattr(journal, "MOST_UNWRITTEN", 2)

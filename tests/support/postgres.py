@@ -40,6 +40,19 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
+GUARD = """
+read -r _
+runs() { [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; }
+if read -r pid < "$1/data/postmaster.pid" && runs "$1"; then
+    kill -CONT $(cat "/proc/$pid/task/$pid/children") "$pid"
+    kill -QUIT "$pid"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do runs "$1" && sleep 0.5; done
+    runs "$1" && kill -KILL $(cat "/proc/$pid/task/$pid/children") "$pid"
+fi
+rm -rf "$1"
+"""
+"""Ends the server and removes its folder once its input ends: when whoever started it is gone, however that went."""
+
 WITH_PASSWORD = "with_password"
 """The one user who needs a password, over TCP; it is not made yet."""
 
@@ -53,6 +66,15 @@ class Server:
             os.chown(self.folder, NOBODY, NOBODY)
         self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
+        self._crashed = False
+        self._guard = subprocess.Popen(  # noqa: S603 - it is what is tested with
+            ("/bin/sh", "-c", GUARD, "guard", self.folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
         atexit.register(self.end)
         try:
             with socket.create_server(("127.0.0.1", 0)) as free:
@@ -61,9 +83,7 @@ class Server:
             self._run("initdb", *asked.split(), f"--pgdata={self._data}")
             access = self._data / "pg_hba.conf"
             access.write_text(f"host all {WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{access.read_text()}")
-            with (self._data / "postgresql.conf").open("a") as file:
-                settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.folder)}
-                file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+            self._set(**SETTINGS, port=str(self.port), unix_socket_directories=str(self.folder))
             self.start()
         except BaseException:
             self.end()
@@ -101,16 +121,28 @@ class Server:
     def configure(self, name: str, value: str | None) -> None:
         """Change a setting while it runs, None back to what it was; every session has it then."""
         change = f"RESET {name}" if value is None else f"SET {name} = '{value}'"
-        marker = secrets.token_hex(6)
-        self.sql(f"ALTER SYSTEM {change}", f"ALTER SYSTEM SET log_line_prefix = '{marker}'", "SELECT pg_reload_conf()")
-        _until(lambda: self.sql("SHOW log_line_prefix") == marker, "the settings are read")
+        self.sql(f"ALTER SYSTEM {change}")
+        self._reload()
 
     def read_only(self, on: bool) -> None:
         """Refuse every write, or no more."""
         self.configure("default_transaction_read_only", "on" if on else None)
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start it and wait until it takes connections.
+
+        After a crash it would first write every file of its folder to the disk. What it had written before is not lost
+        with its processes, so that is left out; whoever is quick to connect then finds `fsync` off for a moment.
+        """
+        crashed, self._crashed = self._crashed, False
+        if crashed:
+            self._set(fsync="off")
+        self._launch()
+        if crashed:
+            self._set(fsync="on")
+            self._reload()
+
+    def _launch(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = process = subprocess.Popen(  # noqa: S603 - it is what is tested with
                 (_binary("postgres"), "-D", self._data),
@@ -136,7 +168,7 @@ class Server:
         if self._process is not None:
             self._process.send_signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
             self._process.wait(PATIENCE_SECONDS)
-            self._process = None
+            self._process, self._crashed = None, mode != "fast"
 
     def kill(self) -> None:
         """End all its processes at once, as a crash does."""
@@ -146,7 +178,7 @@ class Server:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait(PATIENCE_SECONDS)
-            self._process = None
+            self._process, self._crashed = None, True
             _until(lambda: not any(map(_runs, family)), "its processes are gone")
 
     def freeze(self) -> None:
@@ -175,6 +207,18 @@ class Server:
             self.kill()
         finally:
             rmtree(self.folder, ignore_errors=True)
+            self._guard.communicate()
+
+    def _set(self, **settings: str) -> None:
+        """Add to its settings; of several values the last is meant."""
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def _reload(self) -> None:
+        """Have it read its settings, and wait until it has."""
+        before = self.sql("SELECT pg_conf_load_time()")
+        self.sql("SELECT pg_reload_conf()")
+        _until(lambda: self.sql("SELECT pg_conf_load_time()") != before, "the settings are read")
 
     def _signal(self, sign: signal.Signals) -> list[int]:
         """Send a signal to all its processes; which they are."""
