@@ -39,7 +39,7 @@ STATES = {"Created": "created", "Rejected": "rejected", "Unknown": "unknown", "N
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal that waits for its store no longer than a test does."""
-    monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(journal, "RETRY_SECONDS", (0.01,))
 
 
@@ -342,7 +342,8 @@ async def test_a_caller_does_not_wait_for_ever_for_the_store(end: Outcome, tmp_p
         sending = await works.held()
         works.store.down = True
         works.side.open.set()
-        answer = await sending
+        async with asyncio.timeout(2):
+            answer = await sending
         assert answer.result.outcome == STATES[type(end).__name__]
         assert (await works.entry()).state == "sending"
         works.store.mend()

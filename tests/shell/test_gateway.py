@@ -226,11 +226,14 @@ async def test_where_nobody_can_be_asked_a_doubt_stays_one(tmp_path: Path) -> No
     """For ever, whoever asks; nothing is sent."""
     async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=None)) as works:
         await works.submit()
+        doubt = await works.entry()
+        assert (doubt.state, doubt.due_at) == ("unknown", None)
         for _ in range(3):
             works.clock.seconds += 86_400.0
             again = await works.submit()
             assert (again.result.outcome, again.replayed, again.retry_after) == ("unknown", True, None)
         assert len(works.side.requests) == 1
+        assert await works.entry() == doubt
 
 
 @pytest.mark.parametrize("said", [NotSent("connect", "refused"), Unknown("timeout", "no answer")])

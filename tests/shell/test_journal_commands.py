@@ -140,6 +140,8 @@ async def test_the_list_is_a_table_newest_first(desk: Desk) -> None:
         place = head.index(title)
         assert all(row[place - 2 : place] == "  " and row[place] != " " for row in rows), title
     assert [row[head.index("id there") :].split()[0] for row in rows] == ["-", "-", "-", "4711"]
+    seconds = [row[head.index("last tried") :].split()[0] for row in rows]
+    assert seconds == ["-", *(f"2096-10-02T07:06:{second}.000Z" for second in (42, 41, 40))]
     assert rows[0].endswith("waits for its delivery")
     assert rows[1].endswith("no answer in time")
     assert rows[2].endswith("no such customer")

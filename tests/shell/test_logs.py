@@ -2,14 +2,36 @@
 
 import asyncio
 import json
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 
+from gateway.core.events import (
+    Answered,
+    Claimed,
+    Committed,
+    Concluded,
+    Defect,
+    Event,
+    InDoubt,
+    JournalFailed,
+    Postponed,
+    Purged,
+    Reconciled,
+    Refused,
+    Replayed,
+    Resolved,
+    Routed,
+    Sending,
+)
+from gateway.core.result import Absent, Created, Discrepancy, Loss, NotSent, Rejected, Stated, Unknown
 from gateway.shell import logs
+from tests.support.engines import LATER, Script, Side, working
 from tests.support.running import NAMES, added, invoice, replaced, running, timeout
 
 FIELDS = {
@@ -31,6 +53,12 @@ FIELDS = {
         "seconds",
         "upstream_seconds",
     },
+    "postponed": {"invoice", "upstream", "reason", "seconds"},
+    "replayed": {"request_id", "invoice", "outcome"},
+    "reconciled": {"invoice", "client", "upstream", "finding", "age", "discrepancies"},
+    "resolved": {"invoice", "upstream", "outcome", "by"},
+    "journal-failed": {"operation", "detail", "invoice"},
+    "purged": {"entries"},
     "refused": {"request_id", "problem", "status", "seconds"},
     "defect": {"request_id", "kind", "places"},
     "http": {"kind"},
@@ -38,6 +66,31 @@ FIELDS = {
 """What each event may say beside time, level and its own name."""
 
 CANARY = "Kanarienvogel"
+
+LOST = (Loss("/note", "dropped", None, CANARY),)
+DIFFERS = (Discrepancy("/totals/amount_due", CANARY, CANARY),)
+EVENTS: dict[Event, str | None] = {
+    Routed("r", "k", "default", "chargeover-us"): None,
+    Claimed("r", "1", "k", "billing", "chargeover-us", waits=True): "info",
+    Sending("r", "1", "chargeover-us"): "info",
+    Answered("r", "1", "chargeover-us", "unknown", "timeout", None, 0.123456): "info",
+    Concluded(
+        *("r", "1", "k", "billing", "default", "chargeover-us", "created", "USD"),
+        *(Decimal("987.65"), LOST, DIFFERS, 0.123456, 0.123456),
+    ): "info",
+    Postponed("1", "chargeover-us", "connect", 0.123456): "info",
+    Replayed("r", "1", "pending"): "info",
+    Reconciled(
+        *("1", "billing", "chargeover-us", "unresolved", CANARY, 0.123456, "USD", Decimal("987.65"), LOST, DIFFERS)
+    ): "info",
+    Resolved("1", "chargeover-us", "created", "root"): "info",
+    Committed(1, 0.1): None,
+    JournalFailed("claim", "the disk is full", "1"): "error",
+    Purged(7): "info",
+    Defect("KeyError", ("x.py:1",), "r"): "error",
+    Refused("r", "overloaded", 503, 0.123456, "in-flight"): "info",
+}
+"""One event of each kind and its level; None for what is not printed. A canary is where words of others can be."""
 FAULTS = (
     None,
     "rate-limit",
@@ -171,3 +224,78 @@ def test_a_line_is_one_line() -> None:
     logs.logger(stream).info("event", text="a\nb\u2028c", number=1)
     assert stream.getvalue().count(b"\n") == 1
     assert json.loads(stream.getvalue())["text"] == "a\nb\u2028c"
+
+
+# ------------------------------------------------------------------ event by event
+
+
+def printed(*events: Event) -> list[dict[str, Any]]:
+    """The lines that events are printed as."""
+    stream = BytesIO()
+    hear = logs.listener(logs.logger(stream))
+    for event in events:
+        hear(event)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_each_event_is_a_line_of_its_level_and_fields(event: Event) -> None:
+    """Nothing of an amount, a loss' words or an upstream's; figures as short as they are read."""
+    lines = printed(event)
+    assert [line["level"] for line in lines] == [level for level in (EVENTS[event],) if level is not None]
+    for line in lines:
+        assert line["event"] == str(type(event).__struct_config__.tag)
+        assert set(line) == {"event", "level", "timestamp", *FIELDS[line["event"]]}
+        text = json.dumps(line)
+        assert not any(words in text for words in (CANARY, "987.65", "0.123456"))
+        kept = FIELDS[line["event"]] - {"losses", "discrepancies", "seconds", "upstream_seconds", "age"}
+        for name in kept:
+            said = getattr(event, name)
+            assert line[name] == (list(said) if isinstance(said, tuple) else said), name
+        for name in line.keys() & {"seconds", "upstream_seconds"}:
+            assert line[name] == 0.1235
+        if "discrepancies" in line:
+            assert line["discrepancies"] == ["/totals/amount_due"]
+
+
+def test_every_event_that_there_is_has_a_place_here() -> None:
+    """Whoever adds one decides what may be printed of it."""
+    assert {type(event) for event in EVENTS} | {InDoubt} == set(get_args(Event))
+    assert printed(InDoubt({"chargeover-us": (1, 2.0)})) == []
+
+
+def test_a_defect_says_where_and_not_what() -> None:
+    """Its message could hold something of an invoice."""
+    try:
+        raise KeyError(CANARY)
+    except KeyError as error:
+        found = logs.defect(error, "r")
+    (line,) = printed(found)
+    assert (line["kind"], line["request_id"]) == ("KeyError", "r")
+    assert line["places"][-1].startswith("test_logs.py:")
+    assert CANARY not in json.dumps(structs.asdict(found))
+
+
+WORDS = [
+    NotSent("connect", CANARY),
+    Rejected(422, CANARY, CANARY),
+    Unknown("timeout", CANARY, 500, CANARY),
+    Created(Stated(id="1", number=CANARY, status_raw=CANARY, url=CANARY), 201, CANARY, CANARY),
+]
+
+
+@pytest.mark.parametrize("said", WORDS, ids=lambda said: type(said).__name__)
+@pytest.mark.parametrize("found", [*WORDS, Absent(CANARY)], ids=lambda said: f"then_{type(said).__name__}")
+async def test_no_line_holds_an_upstreams_words(said: Script, found: Any, tmp_path: Path) -> None:
+    """Whatever it says to a creation and to a lookup; for those who wait, and what is left to the gateway."""
+    async with working(tmp_path, fallback=False, chargeover=Side(said, lookups=[found])) as works:
+        await works.submit(external_id="now")
+        await works.submit(external_id="later", preference=LATER)
+        for seconds in (0, 2, 60, 60):
+            await works.work(seconds)
+        await works.submit(external_id="now")
+        lines = printed(*works.told)
+    assert {line["event"] for line in lines} >= {"claimed", "sending", "answered"}
+    assert CANARY not in json.dumps(lines)
+    for line in lines:
+        assert set(line) == {"event", "level", "timestamp", *FIELDS[line["event"]]}

@@ -1,16 +1,37 @@
 """Metrics as Prometheus reads them: the contract's names and labels, there from the start, counting what happened."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.core.errors import PROBLEMS
+from gateway.core.errors import PROBLEMS, Problem
+from gateway.core.events import (
+    Claimed,
+    Committed,
+    Defect,
+    Event,
+    Finding,
+    InDoubt,
+    JournalFailed,
+    Postponed,
+    Purged,
+    Reconciled,
+    Replayed,
+    Resolved,
+    Routed,
+)
 from gateway.core.losses import LEAVES
+from gateway.core.result import Discrepancy, Loss
 from gateway.shell.catalog import dialects
-from gateway.shell.metrics import OUTCOMES
-from tests.support.running import NAMES, World, added, invoice, replaced, running, timeout, unreachable
+from gateway.shell.configuration import load
+from gateway.shell.journal import Query
+from gateway.shell.metrics import OUTCOMES, Metrics
+from tests.support.engines import until, working
+from tests.support.running import NAMES, World, added, configured, invoice, replaced, running, timeout, unreachable
 
 PREFIX = "invoice_gateway_"
 LABELS: dict[str, set[str]] = {
@@ -23,11 +44,22 @@ LABELS: dict[str, set[str]] = {
     "losses_total": {"upstream", "pointer", "disposition"},
     "discrepancies_total": {"upstream", "pointer"},
     "invoiced_amount_total": {"upstream", "currency"},
+    "unresolved_invoices": {"upstream"},
+    "unresolved_oldest_age_seconds": {"upstream"},
+    "reconciliations_total": {"upstream", "result"},
+    "journal_commit_seconds": set(),
     "config_info": {"revision"},
 }
 """Source: contract 5, as far as this version has them."""
 
-KINDS = {"_total": "counter", "_seconds": "histogram", "in_flight": "gauge", "_info": "gauge"}
+KINDS = {
+    "_total": "counter",
+    "_age_seconds": "gauge",
+    "_seconds": "histogram",
+    "in_flight": "gauge",
+    "_invoices": "gauge",
+    "_info": "gauge",
+}
 
 
 class Sample(Struct, frozen=True):
@@ -237,3 +269,131 @@ async def test_a_refused_client_is_a_problem(tmp_path: Path) -> None:
     async with running(tmp_path, added('[clients.billing]\ntoken = "t"')) as world:
         assert (await world.send(invoice())).status == 401
         assert value(await scrape(world), "problems_total", problem="unauthenticated") == 1
+
+
+# ------------------------------------------------------------------ the journal's
+
+
+class Counted:
+    """The metrics of the demo's configuration, and what each event changes in them."""
+
+    def __init__(self, folder: Path) -> None:
+        loaded = load(configured(folder, "http://127.0.0.1:1"))
+        self.metrics = Metrics(loaded.rules, loaded.upstreams, loaded.revision)
+
+    def now(self) -> list[Sample]:
+        """The lines now."""
+        return samples(generate_latest(self.metrics.registry).decode())
+
+    def changed(self, event: Event) -> dict[str, float]:
+        """The lines that an event changed, without the histograms' buckets, and by how much."""
+        before = {(one.name, *sorted(one.labels.items())): one.value for one in self.now()}
+        self.metrics.hear(event)
+        found = {(one.name, *sorted(one.labels.items())): one.value for one in self.now()}
+        return {
+            " ".join([str(key[0]), *("=".join(pair) for pair in key[1:])]): value - before.get(key, 0)
+            for key, value in found.items()
+            if value != before.get(key) and not str(key[0]).endswith("_bucket")
+        }
+
+
+LOSSES = (Loss("/lines/3/taxes/0/rate", "derived", None, "x"), Loss("/note", "dropped", None, "x"))
+DISCREPANCIES = (Discrepancy("/totals/amount_due", "1.00", "1.01"),)
+
+
+def reconciled(finding: Finding, amount: str = "12.50") -> Reconciled:
+    """A doubt that was looked into."""
+    at = ("1", "billing", "chargeover-us")
+    return Reconciled(*at, finding, None, 3.0, "USD", Decimal(amount), losses=LOSSES, discrepancies=DISCREPANCIES)
+
+
+def test_what_the_journal_counts_is_there_from_zero(tmp_path: Path) -> None:
+    """Doubts, what came of them, replays, failures: for every upstream, result, outcome and operation."""
+    found = Counted(tmp_path).now()
+    for name in NAMES.values():
+        assert value(found, "unresolved_invoices", upstream=name) == 0
+        assert value(found, "unresolved_oldest_age_seconds", upstream=name) == 0
+        for result in ("adopted", "absent", "taken", "unresolved"):
+            assert value(found, "reconciliations_total", upstream=name, result=result) == 0
+    for outcome in (*OUTCOMES, "pending"):
+        assert value(found, "replays_total", outcome=outcome) == 0
+    assert value(found, "journal_errors_total", op="contradiction") == 0
+    assert value(found, "journal_commit_seconds_count") == 0
+
+
+async def test_every_operation_that_can_fail_is_counted_from_zero(tmp_path: Path) -> None:
+    """Whatever the journal is asked while its store is down: no failure brings a line of its own."""
+    counted = Counted(tmp_path)
+    known = {one.labels["op"] for one in counted.now() if one.name == "journal_errors_total"}
+    async with working(tmp_path) as works:
+        journal, entry = works.engine.journal, (await works.submit()).entry
+        sending = await works.held(external_id="sending")
+        works.store.down = True
+        asking = (
+            *(journal.get("1"), journal.find("a", "b"), journal.page(Query()), journal.take("me", 1.0, 1)),
+            *(journal.doubts(), journal.purge("1", 1), journal.change(entry, entry), works.submit(external_id="new")),
+        )
+        for one in asking:
+            with pytest.raises(Problem):
+                await one
+        assert not await journal.advance(entry, entry)
+        works.side.open.set()
+        await until(lambda: {"record", "withdraw"} <= {one.operation for one in works.heard(JournalFailed)})
+        works.store.mend()
+        await sending
+        failed = {one.operation for one in works.heard(JournalFailed)}
+    assert failed == known - {"contradiction"}
+
+
+@pytest.mark.parametrize(
+    ("event", "changes"),
+    [
+        (Committed(3, 0.25), {"journal_commit_seconds_count": 1, "journal_commit_seconds_sum": 0.25}),
+        (Replayed("r", "1", "pending"), {"replays_total outcome=pending": 1}),
+        (Replayed("r", "1", "created"), {"replays_total outcome=created": 1}),
+        (JournalFailed("claim", "gone"), {"journal_errors_total op=claim": 1}),
+        (JournalFailed("contradiction", "x", "1"), {"journal_errors_total op=contradiction": 1}),
+        (reconciled("absent"), {"reconciliations_total result=absent upstream=chargeover-us": 1}),
+        (reconciled("taken"), {"reconciliations_total result=taken upstream=chargeover-us": 1}),
+        (reconciled("unresolved"), {"reconciliations_total result=unresolved upstream=chargeover-us": 1}),
+        (Claimed("r", "1", "k", "billing", "chargeover-us", waits=True), {}),
+        (Routed("r", "k", "default", "chargeover-us"), {}),
+        (Postponed("1", "chargeover-us", "connect", 1.0), {}),
+        (Resolved("1", "chargeover-us", "created", "root"), {}),
+        (Purged(7), {}),
+        (Defect("KeyError", ("x.py:1",)), {}),
+    ],
+)
+def test_each_event_moves_its_own_metric_and_no_other(event: Event, changes: dict[str, float], tmp_path: Path) -> None:
+    """What is for the log alone moves none; a doubt that was not adopted is no money."""
+    assert Counted(tmp_path).changed(event) == changes
+
+
+def test_an_adopted_invoice_is_counted_as_any_created_one(tmp_path: Path) -> None:
+    """Its money, losses and discrepancies; an amount that is nothing, or less, is not counted."""
+    counted = Counted(tmp_path)
+    there = {
+        "reconciliations_total result=adopted upstream=chargeover-us": 1,
+        "losses_total disposition=derived pointer=/lines/*/taxes/*/rate upstream=chargeover-us": 1,
+        "losses_total disposition=dropped pointer=/note upstream=chargeover-us": 1,
+        "discrepancies_total pointer=/totals/amount_due upstream=chargeover-us": 1,
+    }
+    money = {"invoiced_amount_total currency=USD upstream=chargeover-us": 12.5}
+    assert counted.changed(reconciled("adopted")) == there | money
+    assert counted.changed(reconciled("adopted", "0")) == there
+    assert counted.changed(reconciled("adopted", "-1")) == there
+
+
+def test_what_is_in_doubt_is_a_gauge(tmp_path: Path) -> None:
+    """It goes up, and down to nothing again."""
+    counted = Counted(tmp_path)
+    name = "chargeover-us"
+    counted.metrics.hear(InDoubt({name: (3, 61.5), "katsupay-lagos": (1, 2.0)}))
+    found = counted.now()
+    assert value(found, "unresolved_invoices", upstream=name) == 3
+    assert value(found, "unresolved_oldest_age_seconds", upstream=name) == 61.5
+    counted.metrics.hear(InDoubt({name: (0, 0.0), "katsupay-lagos": (1, 3.0)}))
+    found = counted.now()
+    assert value(found, "unresolved_invoices", upstream=name) == 0
+    assert value(found, "unresolved_oldest_age_seconds", upstream=name) == 0
+    assert value(found, "unresolved_invoices") == 1
