@@ -50,7 +50,10 @@ class Answered(Struct, frozen=True, tag="answered"):
 
 
 class Concluded(Struct, frozen=True, tag="concluded"):
-    """The invoice has its outcome; `amount` is what the upstream claims from the customer."""
+    """The invoice has its outcome; `amount` is what the upstream claims from the customer.
+
+    `ours`: this delivery wrote it into the journal; what another had settled before has been counted with that.
+    """
 
     request_id: str
     invoice: str
@@ -65,6 +68,7 @@ class Concluded(Struct, frozen=True, tag="concluded"):
     discrepancies: tuple[Discrepancy, ...]
     seconds: float
     upstream_seconds: float
+    ours: bool = True
 
 
 class Postponed(Struct, frozen=True, tag="postponed"):

@@ -7,7 +7,8 @@
              → waiting   proven absent, and its caller left the delivery to the gateway
     rejected, not_sent → sending | waiting   they do not bind the key: it may be sent again, corrected
 
-No edge leads from `sending` or `unknown` straight back to a send of what may exist already.
+No edge leads from `sending` or `unknown` straight back to a send of what may exist already. An upstream's own word that
+it created the invoice is believed even where it comes late, and no edge leads there (`gateway.core.overtaken`).
 """
 
 from collections.abc import Mapping
@@ -116,6 +117,15 @@ _PACK = msgspec.msgpack.Encoder(enc_hook=encode_amount)
 _UNPACK = msgspec.msgpack.Decoder(Dispatch)
 
 
+class _Claim(Struct):
+    """A dispatch, read no further than to its claim."""
+
+    claim: str
+
+
+_CLAIM = msgspec.msgpack.Decoder(_Claim)
+
+
 def packed(dispatch: Dispatch) -> bytes:
     """A dispatch as the journal holds it."""
     return _PACK.encode(dispatch)
@@ -124,6 +134,11 @@ def packed(dispatch: Dispatch) -> bytes:
 def dispatch_of(entry: Entry) -> Dispatch:
     """How the entry is, or was, sent."""
     return _UNPACK.decode(entry.dispatch)
+
+
+def claim_of(entry: Entry) -> str | None:
+    """The name of the sending that the entry tells of; None once its details are purged."""
+    return _CLAIM.decode(entry.dispatch).claim if entry.dispatch else None
 
 
 class Impossible(Exception):  # noqa: N818 - it is what the step is

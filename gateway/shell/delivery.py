@@ -29,7 +29,8 @@ MOST_ATTEMPTS = 20
 class Work(Struct, frozen=True):
     """An invoice that is being delivered: claimed as `entry` says, until `deadline` by the clock.
 
-    `entry` is durable before anything of it is sent.
+    `entry` is durable before anything of it is sent. `again`: something may have been sent under this key before, and
+    was believed absent. `tried` names a claim that may have taken the place of the entry's, and was never sent.
     """
 
     entry: Entry
@@ -40,6 +41,8 @@ class Work(Struct, frozen=True):
     request_id: str
     began: float
     seconds: float = 0.0
+    again: bool = False
+    tried: str = ""
 
 
 class Ready(Struct, frozen=True):
@@ -104,7 +107,9 @@ class Delivery:
         """Deliver an invoice that waits, unless its time is over: by the configuration as it is now."""
         dispatch, began, now = dispatch_of(entry), self.clock(), self._journal.now()
         invoice = recall(entry.body)
-        work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began)
+        # A first claim has revision 1, and was taken once since.
+        again = dispatch.repeat or entry.revision > 2
+        work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began, again=again)
         if dispatch.deliver_by is not None and now >= dispatch.deliver_by:
             await self._conclude(work, NotSent("deadline", "it could not be delivered in the time it had"), None)
             return
@@ -118,6 +123,10 @@ class Delivery:
         claimed = stepped(entry, "sending", now, due_at=ready.due_at, owner=owner, upstream=upstream, dispatch=text)
         if await self._journal.advance(entry, claimed):
             await self.deliver(structs.replace(work, entry=claimed, dispatch=ready.dispatch, deadline=ready.deadline))
+            return
+        # The claim may be durable, or become so yet. Nothing is sent under it: the invoice waits again.
+        waiting = stepped(entry, "waiting", now, due_at=now + backoff(0, self.jitter()))
+        await self._journal.record(entry, waiting, tried=ready.dispatch.claim)
 
     def _next(self, work: Work) -> tuple[Leg, tuple[str, ...]]:
         """Where an invoice that waits goes now, and who may stand in.
@@ -140,8 +149,11 @@ class Delivery:
             outcome, reply, work = await self._attempt(work)
             if not isinstance(outcome, NotSent):
                 break
-            following = await self._stand_in(work)
+            following = self._stand_in(work)
             if following is None:
+                break
+            if not await self._journal.advance(work.entry, following.entry):
+                work = structs.replace(work, tried=following.dispatch.claim)
                 break
             work = following
         if isinstance(outcome, NotSent) and work.dispatch.deliver_by is not None:
@@ -152,7 +164,7 @@ class Delivery:
         upstream, dispatch = self.book.upstreams[work.entry.upstream], work.dispatch
         self._tell(Sending(work.request_id, work.entry.id, upstream.name))
         began = self.clock()
-        conversation = upstream.dialect.create(dispatch.translation, dispatch.repeat)
+        conversation = upstream.dialect.create(dispatch.translation, work.again)
         ended = await self._exchanges.lead(upstream.name, conversation, work.deadline)
         outcome = ended.outcome
         if isinstance(outcome, Absent):
@@ -165,8 +177,8 @@ class Delivery:
         dispatch = structs.replace(dispatch, attempts=(*dispatch.attempts, attempt)[-MOST_ATTEMPTS:])
         return outcome, ended.first, structs.replace(work, dispatch=dispatch, seconds=work.seconds + seconds)
 
-    async def _stand_in(self, work: Work) -> Work | None:
-        """The same invoice for the next upstream that may stand in, and durably so; None where there is none."""
+    def _stand_in(self, work: Work) -> Work | None:
+        """The same invoice for the next upstream that may stand in, to be made durable; None where there is none."""
         try:
             leg, rest = next_leg(work.invoice, work.totals, work.dispatch.rest, self.book)
         except Untranslatable:
@@ -175,8 +187,6 @@ class Delivery:
         now = ready.dispatch.started_at
         dispatch, upstream = packed(ready.dispatch), leg.upstream.name
         entry = stepped(work.entry, "sending", now, due_at=ready.due_at, upstream=upstream, dispatch=dispatch)
-        if not await self._journal.advance(work.entry, entry):
-            return None
         return structs.replace(work, entry=entry, dispatch=ready.dispatch, deadline=ready.deadline)
 
     async def _postpone(self, work: Work, outcome: NotSent) -> Delivered:
@@ -188,7 +198,8 @@ class Delivery:
         dispatch = packed(work.dispatch)
         waiting = stepped(entry, "waiting", now, due_at=now + wait, checks=entry.checks + 1, dispatch=dispatch)
         self._tell(Postponed(entry.id, entry.upstream, outcome.reason, wait))
-        return Delivered(await self._journal.record(entry, waiting), self._result(work, outcome, now))
+        recorded = await self._journal.record(entry, waiting, tried=work.tried)
+        return Delivered(recorded.entry, self._result(work, outcome, now))
 
     async def _conclude(self, work: Work, outcome: Outcome, reply: Reply | None) -> Delivered:
         now = self._journal.now()
@@ -199,10 +210,12 @@ class Delivery:
             doubt = Unknown("taken", f"{work.entry.upstream} answered with the id of another invoice")
             return self._concluded(work, doubt, self._result(work, doubt, now), now, reply)
 
-        known = await self._journal.record(work.entry, entry, of_another if isinstance(outcome, Created) else None)
+        otherwise = of_another if isinstance(outcome, Created) else None
+        recorded = await self._journal.record(work.entry, entry, otherwise=otherwise, tried=work.tried)
+        known = recorded.entry
         if known.result != entry.result:  # somebody else was faster, or the upstream's id is another's
             result = stored(known)
-        self._tell(self._conclusion(work, result))
+        self._tell(self._conclusion(work, result, ours=recorded.ours))
         return Delivered(known, result, outcome.retry_after if isinstance(outcome, NotSent) else None)
 
     def _concluded(self, work: Work, outcome: Outcome, result: Result, now: float, reply: Reply | None) -> Entry:
@@ -224,7 +237,7 @@ class Delivery:
         timings = Timings(span(self.clock() - work.began), span(work.seconds))
         return made(work.entry, work.dispatch, outcome, now, work.dispatch.attempts, timings=timings)
 
-    def _conclusion(self, work: Work, result: Result) -> Concluded:
+    def _conclusion(self, work: Work, result: Result, *, ours: bool) -> Concluded:
         return Concluded(
             work.request_id,
             result.id,
@@ -239,4 +252,5 @@ class Delivery:
             result.discrepancies,
             self.clock() - work.began,
             work.seconds,
+            ours,
         )

@@ -3,11 +3,12 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec import Struct, structs
 
 from gateway.core.answer import Result
-from gateway.core.errors import ExternalIdReused, InProgress, Problem
+from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Problem
 from gateway.core.events import Claimed, Event, Replayed, Routed
 from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
@@ -92,7 +93,8 @@ class Gateway:
                 work = self._work(asked, plan)
                 ours, entry = await self._journal.claim(work.entry)
                 if ours:
-                    return await self._accepted(structs.replace(work, entry=entry), preference)
+                    again = entry.revision > 1
+                    return await self._accepted(structs.replace(work, entry=entry, again=again), preference)
                 if (answer := await self._met(entry, asked)) is not None:
                     return answer
 
@@ -151,7 +153,8 @@ class Gateway:
             return self._answer(delivered.entry, delivered.result, delivered.retry_after)
         self._reconciler.wake()
         if preference.wait:
-            entry = await self._journal.ended(entry, preference.wait, PENDING)
+            with suppress(JournalUnavailable):  # it is accepted all the same
+                entry = await self._journal.ended(entry, preference.wait, PENDING)
         return self._answer(entry, stored(entry))
 
     async def _met(self, entry: Entry, asked: "_Asked") -> Answer | None:

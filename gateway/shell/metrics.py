@@ -169,7 +169,7 @@ class Metrics:
         self.requests(event.rule, event.upstream, event.outcome).inc()
         self.durations(event.outcome).observe(event.seconds)
         self.overhead.observe(max(event.seconds - event.upstream_seconds, 0.0))
-        if event.outcome == "created":
+        if event.outcome == "created" and event.ours:
             self._created(event)
 
     def _reconciled(self, event: Reconciled) -> None:

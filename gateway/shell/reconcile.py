@@ -22,7 +22,7 @@ from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unk
 from gateway.core.results import attempts_of, made, response, stored
 from gateway.shell.delivery import LEASE_MARGIN, Delivery
 from gateway.shell.exchanges import Ended, Exchanges
-from gateway.shell.journal.journal import Journal
+from gateway.shell.journal.journal import Journal, Recorded
 from gateway.shell.logs import defect
 
 POLL_SECONDS = 1.0
@@ -142,7 +142,7 @@ class Reconciler:
         """Nobody can be asked: it is listed, metered with its age, and an operator has to look."""
         if entry.due_at is None:
             return entry
-        return await self._journal.record(entry, stepped(entry, "unknown", self._journal.now()))
+        return (await self._journal.record(entry, stepped(entry, "unknown", self._journal.now()))).entry
 
     async def _settled(self, entry: Entry, dispatch: Dispatch, outcome: Outcome, ended: Ended) -> Entry:
         """Write what a doubt came to."""
@@ -163,10 +163,10 @@ class Reconciler:
             taken = f"the reference belongs to another invoice of the gateway, {_id_of(outcome)}"
             return step(Rejected(ended.last.status if ended.last else 0, "taken", taken))
 
-        known = await self._journal.record(entry, step(outcome), of_another if isinstance(outcome, Created) else None)
+        otherwise = of_another if isinstance(outcome, Created) else None
+        recorded = await self._journal.record(entry, step(outcome), otherwise=otherwise)
         finding: dict[State, Finding] = {"created": "adopted", "not_sent": "absent", "rejected": "taken"}
-        self._tell(self._finding(known, dispatch, finding.get(known.state, "unresolved"), entry))
-        return known
+        return self._told(recorded, dispatch, finding.get(recorded.entry.state, "unresolved"), entry)
 
     async def _absent(self, entry: Entry, dispatch: Dispatch, absent: Absent, ended: Ended) -> Entry:
         """Free the key of an invoice that is proven absent; send it once more if that was left to the gateway."""
@@ -177,36 +177,39 @@ class Reconciler:
         # Only to the same upstream: once it was in doubt there, no other may see it.
         again = structs.replace(dispatch, repeat=True, rest=(), attempts=attempts_of(entry))
         waiting = stepped(entry, "waiting", now, due_at=now, dispatch=packed(again), result=b"", response=b"")
-        known = await self._journal.record(entry, waiting)
-        self._tell(self._finding(known, dispatch, "absent", entry))
+        recorded = await self._journal.record(entry, waiting)
         self.wake()
-        return known
+        return self._told(recorded, dispatch, "absent", entry)
 
     async def _unresolved(self, entry: Entry, dispatch: Dispatch, reason: str, most: float = math.inf) -> Entry:
         """Look again later, after `most` seconds at the latest."""
         now = self._journal.now()
         wait = min(delay(self._delivery.delays, entry.checks + 1, self._delivery.jitter()), most)
         due = stepped(entry, "unknown", now, due_at=now + wait, checks=entry.checks + 1)
-        known = await self._journal.record(entry, due)
-        self._tell(self._finding(known, dispatch, "unresolved", entry, reason))
-        return known
+        recorded = await self._journal.record(entry, due)
+        return self._told(recorded, dispatch, "unresolved", entry, reason)
 
-    def _finding(
-        self, known: Entry, dispatch: Dispatch, finding: Finding, before: Entry, reason: str | None = None
-    ) -> Reconciled:
-        result = stored(known)
-        return Reconciled(
-            invoice=known.id,
-            client=known.client,
-            upstream=known.upstream,
-            finding=finding,
-            reason=reason,
-            age=max(0.0, self._journal.now() - (before.doubted_at or before.updated_at)),
-            currency=dispatch.currency,
-            amount=dispatch.amount,
-            losses=result.losses,
-            discrepancies=result.discrepancies,
-        )
+    def _told(
+        self, recorded: Recorded, dispatch: Dispatch, finding: Finding, before: Entry, reason: str | None = None
+    ) -> Entry:
+        """Tell a finding, unless somebody else settled the doubt and told it; the entry as it is."""
+        known = recorded.entry
+        if recorded.ours:
+            result = stored(known)
+            told = Reconciled(
+                invoice=known.id,
+                client=known.client,
+                upstream=known.upstream,
+                finding=finding,
+                reason=reason,
+                age=max(0.0, self._journal.now() - (before.doubted_at or before.updated_at)),
+                currency=dispatch.currency,
+                amount=dispatch.amount,
+                losses=result.losses,
+                discrepancies=result.discrepancies,
+            )
+            self._tell(told)
+        return known
 
 
 def _id_of(outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from msgspec import Struct
 
 from gateway.shell.catalog import dialects
-from tests.proof.simulation import body_of
+from tests.proof.scene import body_of
 from tests.proof.witness import Witness
 
 PATIENCE_SECONDS = 30.0

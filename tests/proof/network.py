@@ -11,7 +11,8 @@ from gateway.core.result import NotSent, Unknown
 from gateway.sandbox.simulation import Simulation
 
 if TYPE_CHECKING:
-    from tests.proof.simulation import Process
+    from tests.proof.process import Process
+    from tests.proof.world import Sent
 
 KEY = re.compile(rb"sim-[0-9]+")
 
@@ -83,7 +84,7 @@ class Line:
     async def _create(self, request: Request, left: Callable[[], float]) -> Seen:
         world, rng = self._process.world, self._process.world.rng
         key = self._key(request)
-        revision = world.sending(key, self._name, self._process)
+        sent = world.sending(key, self._name, self._process)
         fate = rng.choice(SENT_FATES) if world.chaos else "answered"
         match fate:
             case "lost":
@@ -92,7 +93,7 @@ class Line:
             case "late":
                 # It arrives, but after the gateway gave up; within the settle time, where there is one.
                 most = left() + (60.0 if self._settle is None else self._settle * 0.98)
-                world.later(rng.uniform(0.0, most), lambda: self._store(request, key, revision, None))
+                world.later(rng.uniform(0.0, most), lambda: self._store(request, sent, None))
                 await self._pass(left, 1.0)
                 return Unknown("timeout", "no answer")
             case "429":
@@ -100,7 +101,7 @@ class Line:
             case "500":
                 return Reply(500, b"oops")
         quirk = rng.choice(sorted(self._simulation.quirks)) if fate == "quirk" else None
-        reply = self._store(request, key, revision, quirk)
+        reply = self._store(request, sent, quirk)
         await self._process.step("sent")
         match fate:
             case "stored-lost":
@@ -112,13 +113,13 @@ class Line:
                 return Reply(reply.status, reply.body[: rng.randrange(len(reply.body) or 1)])
         return reply if left() > 0 else Unknown("timeout", "no answer")
 
-    def _store(self, request: Request, key: str, revision: int, quirk: str | None) -> Reply:
+    def _store(self, request: Request, sent: "Sent", quirk: str | None) -> Reply:
         """The upstream reads the request; whether it stored anything is looked up there."""
-        self._process.world.quirks.add((key, quirk))
+        self._process.world.quirks.add((sent.key, quirk))
         before = len(self._simulation.stored())
         reply = self._answer(request, quirk)
         for _ in range(len(self._simulation.stored()) - before):
-            self._process.world.stored(key, self._name, revision)
+            self._process.world.stored(sent)
         return reply
 
     def _answer(self, request: Request, quirk: str | None = None) -> Reply:

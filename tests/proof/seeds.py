@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.proof import simulation
 from tests.proof.row import Found, Tick
-from tests.proof.simulation import Guards, Violation
+from tests.proof.world import Guards, Violation
 
 CHUNK = 100
 ENOUGH = 1500

@@ -24,7 +24,7 @@ from gateway.shell.configuration import load
 from gateway.shell.journal import StoreError
 from gateway.shell.journal import postgres as _postgres  # noqa: F401 - imported before the fork
 from gateway.shell.metrics import Metrics
-from tests.proof.simulation import body_of
+from tests.proof.scene import body_of
 from tests.proof.steps import Stepped, Unguarded, listener
 from tests.support.running import PRODUCTS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.errors import ExternalIdReused, InProgress, UpstreamUnavailable
+from gateway.core.errors import ExternalIdReused, InProgress, OutcomeUnknown, UpstreamUnavailable
 from gateway.core.events import Claimed, JournalFailed, Replayed, Sending
 from gateway.core.journal import Entry
 from gateway.core.result import Created, Outcome
@@ -153,6 +153,7 @@ async def test_without_a_claim_nothing_is_sent(preference: Preference, tmp_path:
         with pytest.raises(UpstreamUnavailable) as refused:
             await works.submit(preference=preference)
         assert refused.value.external_id == KEY
+        assert works.engine.journal._unwritten == set()  # noqa: SLF001 - there is nothing to withdraw
         assert works.side.requests == []
         assert (works.heard(Claimed), works.heard(Sending)) == ([], [])
         assert [event.operation for event in works.heard(JournalFailed)] == ["claim"]
@@ -215,7 +216,7 @@ async def test_a_withdrawal_touches_no_claim_but_its_own(tmp_path: Path) -> None
         async def hold() -> None:
             await gate.wait()
 
-        works.store.arm("claim", "fails")
+        works.store.arm("claim", "breaks")
         works.store.arm("find", hold)
         with pytest.raises(UpstreamUnavailable):
             await works.submit()
@@ -228,20 +229,23 @@ async def test_a_withdrawal_touches_no_claim_but_its_own(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_withdrawal_leaves_a_doubt_alone(tmp_path: Path) -> None:
-    """The worker took the claim for lost before: whoever settles it says what became of it."""
+async def test_a_withdrawal_settles_the_doubt_of_its_claim(tmp_path: Path) -> None:
+    """The worker took the claim for lost before: certainly nothing was sent under it."""
     async with working(tmp_path, chargeover=Side(lookups=(UNKNOWN,))) as works:
+        gate = asyncio.Event()
+
+        async def hold() -> None:
+            await gate.wait()
+
         works.store.arm("claim", "loses")
-        works.store.arm("find", *["fails"] * 3)
+        works.store.arm("find", hold)
         with pytest.raises(UpstreamUnavailable):
             await works.submit()
-        works.clock.seconds += QUIET
-        await works.work()
-        doubt = await works.entry()
-        assert doubt.state == "unknown"
-        await until(lambda: len(works.heard(JournalFailed)) == 4)
-        await asyncio.sleep(0.05)
-        assert await works.entry() == doubt
+        await works.work(QUIET)
+        assert (await works.entry()).state == "unknown"
+        gate.set()
+        await until(lambda: not works.engine.journal._unwritten)  # noqa: SLF001 - what is still to be written
+        assert (await works.entry()).state == "not_sent"
         assert works.side.posts == 0
 
 
@@ -258,9 +262,34 @@ async def test_a_withdrawal_is_of_the_claim_as_it_is(tmp_path: Path) -> None:
         works.store.arm("replace", taken)
         with pytest.raises(UpstreamUnavailable):
             await works.submit()
-        assert (await left(works)).state == "unknown"
         await works.engine.journal.close()
         assert [event.operation for event in works.heard(JournalFailed)] == ["claim"]
+    async with working(tmp_path, clock=works.clock) as works:
+        assert (await works.entry()).state == "not_sent"
+
+
+# ------------------------------------------------------------------ claims that nobody waits for
+
+
+@pytest.mark.parametrize("trouble", ["loses", "breaks", "hangs"])
+@pytest.mark.usefixtures("hasty")
+async def test_who_left_the_delivery_to_the_gateway_is_never_told_that_nothing_is_sent(
+    trouble: str, tmp_path: Path
+) -> None:
+    """Nobody knows whether it is in the journal, and what is there is sent: unknown, until it is asked for again."""
+    async with working(tmp_path) as works:
+        works.store.arm("claim", trouble)
+        async with asyncio.timeout(2):
+            with pytest.raises(OutcomeUnknown) as refused:
+                await works.submit(preference=LATER)
+        assert refused.value.external_id == KEY
+        works.store.mend()
+        await works.work(1.0)
+        assert works.side.posts == (trouble == "loses")
+        await works.submit(preference=LATER)
+        await works.work(1.0)
+        assert (await works.entry()).state == "created"
+        assert works.side.posts == 1
 
 
 @pytest.mark.usefixtures("hasty")

@@ -530,8 +530,8 @@ async def test_a_connection_is_not_used_after_a_status_that_the_dialect_names(tm
             lambda text: text.replace(address(text, "exsited"), peer.url),
         )
         async with running(tmp_path, *edits) as world:
-            for _ in range(3):
-                assert (await world.send(invoice("exsited"))).status == 422
+            for number in range(3):
+                assert (await world.send(invoice("exsited", external_id=f"no-{number}"))).status == 422
         assert (peer.connections, len(peer.requests)) == (3, 3)
 
 

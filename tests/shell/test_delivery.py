@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from gateway.core.dialect import Translation
-from gateway.core.events import Answered, Claimed, Concluded, JournalFailed, Routed, Sending
+from gateway.core.events import Answered, Claimed, Concluded, JournalFailed, Reconciled, Routed, Sending
 from gateway.core.exchange import Conversation
 from gateway.core.journal import Entry, dispatch_of
 from gateway.core.result import Absent, Created, Outcome
 from gateway.core.results import stored
+from gateway.shell.gateway import AT_ONCE, Preference
 from gateway.shell.journal import journal
 from tests.support.engines import (
     FALLBACK,
@@ -226,6 +227,21 @@ async def test_a_stand_in_that_cannot_be_written_gets_nothing(tmp_path: Path) ->
         assert [event.operation for event in works.heard(JournalFailed)] == ["advance"]
 
 
+@pytest.mark.parametrize("preference", [AT_ONCE, LATER])
+async def test_a_stand_in_whose_claim_is_lost_leaves_no_doubt(preference: Preference, tmp_path: Path) -> None:
+    """It became durable, and nothing was sent under it: what became of the first upstream is what is true."""
+    async with working(tmp_path, chargeover=Side(NOT_SENT)) as works:
+        works.store.arm("replace", *["ok"] * (preference is LATER), "loses")
+        await works.submit(preference=preference)
+        await works.work()
+        assert works.sides["onlyoffice"].requests == []
+        entry = await works.entry()
+        assert (entry.state, entry.upstream) == ("waiting" if preference is LATER else "not_sent", FIRST)
+        assert (await works.dispatch()).dialect == "chargeover"
+        await works.work(QUIET)
+        assert works.heard(Reconciled) == []
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_a_stand_in_that_is_not_durable_in_time_gets_nothing(tmp_path: Path) -> None:
     """A store that hangs is none."""
@@ -384,8 +400,11 @@ async def test_a_late_answer_never_settles_the_doubt_of_another_sending(tmp_path
         assert (await works.submit()).result.outcome == "unknown"
         doubt = await works.entry()
         late.set()
-        assert (await one).result.outcome == "unknown"
+        # Both may exist: its caller hears the truth, an operator hears of the contradiction, and the doubt stays.
+        assert (await one).result.outcome == "created"
         assert await works.entry() == doubt
+        assert [event.operation for event in works.heard(JournalFailed)] == ["contradiction"]
+        assert [event.ours for event in works.heard(Concluded)] == [True, False]
 
 
 async def test_what_waits_begins_with_its_first_upstream_again(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from msgspec import structs
 
 from gateway.core.errors import JournalUnavailable
 from gateway.core.events import Event, JournalFailed
-from gateway.core.journal import PENDING, Entry, State, stepped
+from gateway.core.journal import PENDING, Entry, State, packed, stepped
 from gateway.shell.journal import IdTaken, Query
 from gateway.shell.journal import journal as module
-from gateway.shell.journal.journal import Journal
+from gateway.shell.journal.journal import Journal, Recorded
 from gateway.shell.journal.sqlite import SqliteStore
+from tests.core.entries import dispatch
 from tests.support.engines import Gated, until
 from tests.support.stores import Clock, entry
 
@@ -65,6 +66,11 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 def ended(was: Entry, state: State, **changes: Any) -> Entry:
     """The entry after an outcome."""
     return stepped(was, state, was.updated_at + 1.0, **({"result": state.encode()} | changes))
+
+
+async def recorded(desk: Desk, was: Entry, now: Entry, **more: Any) -> Entry:
+    """What is true of the entry after an outcome was written."""
+    return (await desk.journal.record(was, now, **more)).entry
 
 
 def saying(made: Entry) -> Callable[[], Entry]:
@@ -119,7 +125,7 @@ async def test_an_outcome_is_written_until_it_is(trouble: str, desk: Desk) -> No
     was = await desk.put()
     desk.store.arm("replace", trouble, "fails", "fails")
     now = ended(was, "created", upstream_id="1")
-    known = await desk.journal.record(was, now)
+    known = await recorded(desk, was, now)
     assert known == now
     await until(lambda: len(desk.failed()) == 3)
     assert set(desk.failed()) == {"record"}
@@ -133,7 +139,7 @@ async def test_an_outcome_of_another_entrys_id_is_what_is_true_instead(desk: Des
         was = await desk.put()
         desk.store.arm("replace", *troubles)
         doubt = ended(was, "unknown", due_at=5.0)
-        known = await desk.journal.record(was, ended(was, "created", upstream_id="7"), saying(doubt))
+        known = await recorded(desk, was, ended(was, "created", upstream_id="7"), otherwise=saying(doubt))
         assert known == await desk.journal.get(was.id) == doubt
 
 
@@ -141,7 +147,7 @@ async def test_an_id_that_is_taken_where_nothing_else_is_true_is_a_contradiction
     """It is told, and nothing is changed."""
     await desk.put("created", upstream_id="7")
     was = await desk.put()
-    assert await desk.journal.record(was, ended(was, "created", upstream_id="7")) == was
+    assert await recorded(desk, was, ended(was, "created", upstream_id="7")) == was
     assert desk.failed() == ["contradiction"]
     assert await desk.journal.get(was.id) == was
 
@@ -152,7 +158,7 @@ async def test_the_doubt_of_this_very_sending_is_settled_by_its_answer(desk: Des
     doubt = ended(was, "unknown", due_at=9.0, result=b"")
     assert await desk.store.replace(was, doubt)
     now = ended(was, "created", upstream_id="1")
-    known = await desk.journal.record(was, now)
+    known = await recorded(desk, was, now)
     assert (known.state, known.result, known.upstream_id, known.due_at) == ("created", now.result, "1", None)
     assert known.revision == 3
     assert await desk.journal.get(was.id) == known
@@ -161,11 +167,23 @@ async def test_the_doubt_of_this_very_sending_is_settled_by_its_answer(desk: Des
 
 async def test_the_doubt_of_another_sending_is_left_alone(desk: Desk) -> None:
     """What became of one claim says nothing of the next under the same key."""
-    was = await desk.put(dispatch=b"the first")
-    doubt = ended(was, "unknown", dispatch=b"the second")
+    was = await desk.put(dispatch=packed(dispatch(claim="the first")))
+    doubt = ended(was, "unknown", dispatch=packed(dispatch(claim="the second")))
     assert await desk.store.replace(was, doubt)
-    assert await desk.journal.record(was, ended(was, "created", upstream_id="1")) == doubt
+    assert await recorded(desk, was, ended(was, "rejected")) == doubt
     assert await desk.journal.get(was.id) == doubt
+    assert desk.failed() == []
+
+
+async def test_what_was_created_is_said_even_if_its_key_is_anothers_by_now(desk: Desk) -> None:
+    """It was believed absent, and is sent again: two may exist, and an operator has to look."""
+    was = await desk.put(dispatch=packed(dispatch(claim="the first")))
+    other = ended(was, "unknown", dispatch=packed(dispatch(claim="the second")))
+    assert await desk.store.replace(was, other)
+    now = ended(was, "created", upstream_id="1")
+    assert await desk.journal.record(was, now) == Recorded(now, ours=False)
+    assert await desk.journal.get(was.id) == other
+    assert desk.failed() == ["contradiction"]
 
 
 async def test_a_doubt_settles_nothing(desk: Desk) -> None:
@@ -175,24 +193,65 @@ async def test_a_doubt_settles_nothing(desk: Desk) -> None:
         was = await desk.put()
         known = ended(was, state)
         assert await desk.store.replace(was, known)
-        assert await desk.journal.record(was, ended(was, "unknown", due_at=77.0)) == known
+        assert await recorded(desk, was, ended(was, "unknown", due_at=77.0)) == known
     assert desk.failed() == []
 
 
-async def test_of_two_outcomes_of_one_sending_the_second_is_a_contradiction(desk: Desk) -> None:
-    """One of them is wrong: an operator has to look, and the first stays."""
+async def test_an_invoice_that_was_created_after_all_takes_the_place_of_what_was_believed(desk: Desk) -> None:
+    """Its key is bound again before anybody sends it a second time; an operator has to look."""
     was = await desk.put()
-    first = ended(was, "not_sent")
-    assert await desk.store.replace(was, first)
-    assert await desk.journal.record(was, ended(was, "created", upstream_id="1")) == first
+    assert await desk.store.replace(was, ended(was, "not_sent"))
+    known = await desk.journal.record(was, ended(was, "created", upstream_id="1"))
+    assert (known.entry.state, known.entry.upstream_id, known.ours) == ("created", "1", True)
+    assert await desk.journal.get(was.id) == known.entry
     assert desk.told == [JournalFailed("contradiction", "created came of it, and not_sent is stored", was.id)]
+
+
+async def test_what_was_created_stays_so(desk: Desk) -> None:
+    """Whatever else is said of the same sending; that is a contradiction."""
+    was = await desk.put()
+    first = ended(was, "created", upstream_id="1")
+    assert await desk.store.replace(was, first)
+    assert await desk.journal.record(was, ended(was, "not_sent")) == Recorded(first, ours=False)
+    assert desk.told == [JournalFailed("contradiction", "not_sent came of it, and created is stored", was.id)]
+
+
+async def test_who_wrote_first_is_told_so(desk: Desk) -> None:
+    """Only one of two, so that money is counted once; also where the word of its write was lost."""
+    for troubles in ([], ["loses"]):
+        was = await desk.put()
+        desk.store.arm("replace", *troubles)
+        first = await desk.journal.record(was, ended(was, "created", result=b"first"))
+        second = await desk.journal.record(was, ended(was, "created", result=b"second"))
+        assert (first.ours, second.ours, second.entry) == (True, False, first.entry)
+
+
+async def test_a_stand_in_that_was_never_sent_gives_its_place_back(desk: Desk) -> None:
+    """The word of its claim was lost: what is true is what became of the first."""
+    was = await desk.put(dispatch=packed(dispatch(claim="the first")))
+    stand_in = ended(was, "sending", upstream="mute", dispatch=packed(dispatch(claim="the second")), result=b"")
+    desk.store.arm("replace", "loses")
+    assert not await desk.journal.advance(was, stand_in)
+    now = ended(was, "not_sent")
+    known = await recorded(desk, was, now, tried="the second")
+    assert (known.state, known.upstream, known.dispatch) == ("not_sent", was.upstream, was.dispatch)
+    assert await desk.journal.get(was.id) == known
+
+
+async def test_what_the_store_can_never_hold_is_given_up(desk: Desk) -> None:
+    """It would be tried for ever; the entry is in doubt, and its caller hears the truth."""
+    was = await desk.put()
+    now = ended(was, "created", upstream_id="1", checks=2**70)
+    assert await desk.journal.record(was, now) == Recorded(now, ours=False)
+    assert desk.failed() == ["record"] * 2
+    assert await desk.journal.get(was.id) == was
 
 
 async def test_an_outcome_of_an_entry_that_is_not_there_is_a_contradiction(desk: Desk) -> None:
     """As after a restore from a backup; the caller hears its outcome all the same."""
     was = entry()
     now = ended(was, "created")
-    assert await desk.journal.record(was, now) == now
+    assert await recorded(desk, was, now) == now
     assert desk.told == [JournalFailed("contradiction", "created came of it, and nothing is stored", was.id)]
 
 
@@ -202,7 +261,7 @@ async def test_nobody_waits_for_an_outcome_that_cannot_be_written(desk: Desk) ->
     desk.store.down = True
     now = ended(was, "created", upstream_id="1")
     async with asyncio.timeout(2):
-        assert await desk.journal.record(was, now) == now
+        assert await recorded(desk, was, now) == now
     assert await desk.store.inner.get(was.id) == was
     desk.store.mend()
     for _ in range(200):
@@ -236,7 +295,7 @@ async def test_an_outcome_written_late_wakes_too(desk: Desk, monkeypatch: pytest
     await asyncio.sleep(0.01)
     desk.store.arm("replace", "fails")
     now = ended(was, "created")
-    await desk.journal.record(was, now)
+    await recorded(desk, was, now)
     async with asyncio.timeout(2):
         assert await waiting == now
 
@@ -251,7 +310,7 @@ async def test_who_waits_goes_on_waiting_while_it_is_only_another_step(
     hurried = asyncio.create_task(desk.journal.ended(was, 60.0))
     await asyncio.sleep(0.01)
     waiting = ended(was, "waiting", due_at=1.0)
-    await desk.journal.record(was, waiting)
+    await recorded(desk, was, waiting)
     assert await hurried == waiting
     await asyncio.sleep(0.05)
     assert not patient.done()
@@ -285,7 +344,7 @@ async def test_what_is_unwritten_is_written_before_the_end(desk: Desk) -> None:
     was = await desk.put()
     desk.store.down = True
     now = ended(was, "created", upstream_id="1")
-    await desk.journal.record(was, now)
+    await recorded(desk, was, now)
     closing = asyncio.create_task(desk.journal.close(5.0))
     await asyncio.sleep(0.02)
     assert not closing.done()
@@ -301,7 +360,7 @@ async def test_the_end_waits_for_no_store_that_stays_away(desk: Desk) -> None:
     """What is unwritten then is in doubt after the next start, not lost."""
     was = await desk.put()
     desk.store.down = True
-    await desk.journal.record(was, ended(was, "created"))
+    await recorded(desk, was, ended(was, "created"))
     async with asyncio.timeout(2):
         await desk.journal.close(0.05)
     assert not desk.journal.alive()

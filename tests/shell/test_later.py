@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gateway.core.events import Answered, Claimed, Concluded, Postponed, Replayed, Routed, Sending
-from gateway.core.journal import Entry, dispatch_of
+from gateway.core.journal import Entry, dispatch_of, packed, stepped
 from gateway.core.result import NotSent, Outcome
 from gateway.core.results import stored
 from gateway.shell.engine import Policy
@@ -78,14 +79,47 @@ async def test_it_is_durable_as_being_sent_before_its_first_byte(tmp_path: Path)
         assert works.side.left == [TIMEOUT]
 
 
-async def test_what_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
-    """It waits for the next time."""
+@pytest.mark.parametrize("trouble", ["fails", "breaks", "loses"])
+async def test_what_cannot_be_written_is_not_sent(trouble: str, tmp_path: Path) -> None:
+    """It waits for the next time, and is not in doubt: nothing was sent, whether its claim is durable or not."""
     async with working(tmp_path) as works:
         await works.submit(preference=LATER)
-        works.store.arm("replace", "fails")
+        waiting = await works.dispatch()
+        works.store.arm("replace", trouble)
         await works.work()
         assert works.side.requests == []
-        await works.work(TIMEOUT + 5.0)
+        entry = await works.entry()
+        assert (entry.state, entry.due_at, await works.dispatch()) == ("waiting", works.clock() + 1.0, waiting)
+        await works.work(1.0)
+        assert (await works.entry()).state == "created"
+        assert (works.side.posts, works.side.looks) == (1, 0)
+
+
+async def test_what_another_took_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    """Another gateway began to send it: nothing is sent here, and nothing is written over that."""
+    async with working(tmp_path) as works:
+        await works.submit(preference=LATER)
+        taken: list[Entry] = []
+
+        async def take() -> None:
+            entry = await works.entry()
+            claim = packed(structs.replace(dispatch_of(entry), claim="another's"))
+            taken.append(stepped(entry, "sending", works.clock(), due_at=works.clock() + 15.0, dispatch=claim))
+            assert await works.store.inner.replace(entry, taken[0])
+
+        works.store.arm("replace", take)
+        await works.work()
+        assert works.side.requests == []
+        assert await works.entry() == taken[0]
+
+
+async def test_who_waits_is_accepted_even_if_the_journal_cannot_be_read(tmp_path: Path) -> None:
+    """It is durable, and will be delivered: pending is the truth."""
+    async with working(tmp_path) as works:
+        works.store.arm("get", "fails")
+        answer = await works.submit(preference=Preference(respond_async=True, wait=5.0))
+        assert answer.result.outcome == "pending"
+        await works.work()
         assert (await works.entry()).state == "created"
 
 

@@ -30,7 +30,7 @@ from gateway.shell.catalog import dialects
 from gateway.shell.configuration import load
 from gateway.shell.journal import Query
 from gateway.shell.metrics import OUTCOMES, Metrics
-from tests.support.engines import until, working
+from tests.support.engines import QUIET, Side, created, until, working
 from tests.support.running import NAMES, World, added, configured, invoice, replaced, running, timeout, unreachable
 
 PREFIX = "invoice_gateway_"
@@ -196,6 +196,22 @@ async def test_a_fallback_is_counted_where_it_ended(tmp_path: Path) -> None:
         assert value(found, "upstream_duration_seconds_count", upstream="chargeover-us", outcome="not_sent") == 1
 
 
+async def test_money_that_another_counted_is_not_counted_again(tmp_path: Path) -> None:
+    """The worker adopted the invoice before its sender heard of it: one invoice, one amount."""
+    counted = Counted(tmp_path)
+    async with working(tmp_path, chargeover=Side(created("1"), lookups=[created("1")])) as works:
+        sending = await works.held()
+        works.clock.seconds += QUIET
+        (taken,) = await works.store.inner.take("another", 60.0, 10)
+        works.side.open.set()
+        await works.engine.reconciler.settle(taken)
+        await sending
+    for event in works.told:
+        counted.metrics.hear(event)
+    assert value(counted.now(), "invoiced_amount_total") == 492.0
+    assert value(counted.now(), "requests_total", outcome="created") == 1
+
+
 async def test_a_refused_request_is_a_problem_and_no_invoice(tmp_path: Path) -> None:
     """Nothing was routed."""
     async with running(tmp_path) as world:
@@ -329,6 +345,7 @@ async def test_every_operation_that_can_fail_is_counted_from_zero(tmp_path: Path
         journal, entry = works.engine.journal, (await works.submit()).entry
         sending = await works.held(external_id="sending")
         works.store.down = True
+        works.store.arm("claim", "breaks")
         asking = (
             *(journal.get("1"), journal.find("a", "b"), journal.page(Query()), journal.take("me", 1.0, 1)),
             *(journal.doubts(), journal.purge("1", 1), journal.change(entry, entry), works.submit(external_id="new")),

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from gateway.core.journal import Entry, State, stepped
-from gateway.shell.journal import IdTaken, Query, StoreError
+from gateway.shell.journal import IdTaken, Query, StoreError, UnstorableError
 from gateway.shell.journal import postgres_database as database
 from gateway.shell.journal.postgres import MOST_CONNECTIONS, PostgresStore
 from tests.support.postgres import WITH_PASSWORD, Server, postgres_store, server
@@ -431,7 +431,7 @@ async def test_an_id_that_exists_fails_one_claim_of_many(url: str) -> None:
         _, there = await store.claim(entry())
         wanted = [entry(), entry(id=there.id), entry()]
         answers = await asyncio.gather(*(store.claim(one) for one in wanted), return_exceptions=True)
-        assert [type(answer) for answer in answers] == [tuple, StoreError, tuple]
+        assert [type(answer) for answer in answers] == [tuple, UnstorableError, tuple]
 
 
 @pytest.mark.parametrize("changes", [{"fingerprint": "s3cret\0"}, {"fingerprint": "s3cret", "revision": 2**40}])

@@ -1,16 +1,17 @@
 """The worker that settles doubts: what each answer of an upstream comes to, and that nothing ends the worker."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from gateway.core.events import Defect, InDoubt, Reconciled
+from gateway.core.events import Concluded, Defect, InDoubt, Reconciled
 from gateway.core.journal import dispatch_of
 from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 from gateway.core.results import stored
 from gateway.shell.reconcile import Reconciler
-from tests.support.engines import FIRST, LATER, NOT_SENT, QUIET, UNKNOWN, Side, created, until, working
+from tests.support.engines import FIRST, LATER, NOT_SENT, QUIET, REJECTED, UNKNOWN, Side, created, until, working
 
 AGAIN = [NotSent("connect", "refused"), Unknown("timeout", "no answer")]
 
@@ -126,6 +127,53 @@ async def test_what_was_left_to_the_gateway_is_sent_once_more(tmp_path: Path) ->
         entry = await works.entry()
         assert (entry.state, entry.upstream) == ("created", FIRST)
         assert works.side.repeats == [False, True, True]
+
+
+async def test_what_is_sent_again_under_its_key_may_have_arrived_before(tmp_path: Path) -> None:
+    """Proven absent, but nobody is infallible: the mapping is told, and looks where the upstream refuses."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, created("2"))) as works:
+        await works.submit()
+        await works.work(QUIET)
+        assert (await works.entry()).state == "not_sent"
+        assert (await works.submit()).result.outcome == "created"
+        assert works.side.repeats == [False, True]
+    (later := tmp_path / "later").mkdir()
+    async with working(later, fallback=False, chargeover=Side(REJECTED, created("2"))) as works:
+        await works.submit()
+        await works.submit(preference=LATER)
+        await works.work()
+        assert works.side.repeats == [False, True]
+
+
+async def test_what_two_find_out_is_told_once(tmp_path: Path) -> None:
+    """A caller and the worker look at the same time: the invoice's money is counted once."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN, lookups=[created("77")])) as works:
+        await works.submit()
+        works.side.open.clear()
+        works.side.reached.clear()
+        works.clock.seconds += 1.0
+        asking = asyncio.create_task(works.submit())
+        await works.side.reached.wait()
+        working_on_it = asyncio.create_task(works.work())
+        await until(lambda: works.side.looks == 2)
+        works.side.open.set()
+        await asyncio.gather(asking, working_on_it)
+        assert [one.finding for one in works.heard(Reconciled)] == ["adopted"]
+
+
+async def test_what_was_found_before_its_sender_heard_is_counted_once(tmp_path: Path) -> None:
+    """It was taken for lost and adopted; its own answer, come late, says the same and counts nothing."""
+    async with working(tmp_path, chargeover=Side(created("1"), lookups=[created("1")])) as works:
+        sending = await works.held()
+        works.clock.seconds += QUIET
+        taken = await works.store.inner.take("another", 60.0, 10)
+        side = works.side
+        side.open.set()
+        await works.engine.reconciler.settle(taken[0])
+        assert (await sending).result.outcome == "created"
+        (adopted,), (concluded,) = works.heard(Reconciled), works.heard(Concluded)
+        assert (adopted.finding, concluded.outcome) == ("adopted", "created")
+        assert not concluded.ours
 
 
 async def test_a_defect_does_not_end_the_worker(tmp_path: Path) -> None:

@@ -128,8 +128,9 @@ class Side:
 class Gated:
     """A store that can be troubled, one call after the other, and the real one behind it.
 
-    `fails`: nothing is done; `loses`: it is done, and the word of it is lost; `hangs`: nothing is done, and nothing is
-    said before it is mended; `ok`: as it should be. What is callable is called first. `down` makes everything fail.
+    `fails`: nothing is done, and that is certain; `breaks`: nothing is done, and nobody knows; `loses`: it is done, and
+    the word of it is lost; `hangs`: nothing is done, and nothing is said before it is mended; `ok`: as it should be.
+    What is callable is called first. `down` makes everything fail.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -155,8 +156,10 @@ class Gated:
         trouble = armed.pop(0) if armed else "ok"
         if callable(trouble):
             await trouble()
+        if trouble == "breaks":
+            raise StoreError("the line is dead")
         if self.down or trouble == "fails":
-            raise StoreError("the disk is gone")
+            raise StoreError("the disk is gone", unchanged=True)
         if trouble == "hangs":
             await self._mended.wait()
         answer = await ask()

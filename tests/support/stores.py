@@ -9,10 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.core.journal import Entry, State
+from gateway.core.journal import Entry, State, packed
 from gateway.shell.journal import Query, Store
 from gateway.shell.journal.postgres import PostgresStore
 from gateway.shell.journal.sqlite import SqliteStore
+from tests.core.entries import dispatch
 from tests.support.postgres import server
 
 STATES: tuple[State, ...] = ("waiting", "sending", "created", "rejected", "not_sent", "unknown")
@@ -47,7 +48,7 @@ def entry(number: int | None = None, **changes: Any) -> Entry:
         "created_at": 1_000.25,
         "updated_at": 2_000.5,
         "body": b'{"number": "1"}',
-        "dispatch": b"\x00\xffhow",
+        "dispatch": packed(dispatch()),
         "result": b'{"status": "created"}',
         "response": b"<html>",
     }

@@ -15,8 +15,23 @@ from gateway.core.journal import Doubts, Entry, State
 class StoreError(Exception):
     """The store cannot be used, now or at all; the text says why, without any secret.
 
-    Nothing was changed, or it is not known whether anything was.
+    `unchanged`: certainly nothing was changed; else it is not known whether anything was.
     """
+
+    def __init__(self, text: str, *, unchanged: bool = False) -> None:
+        super().__init__(text)
+        self.unchanged = unchanged
+
+
+class StoreInUseError(StoreError):
+    """Another process holds the store, and nobody else can have it meanwhile."""
+
+
+class UnstorableError(StoreError):
+    """The store cannot hold just this, now or ever; nothing was changed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, unchanged=True)
 
 
 class IdTaken(Exception):  # noqa: N818 - it is what the id is

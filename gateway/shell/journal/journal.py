@@ -9,13 +9,16 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from gateway.core.answer import ENCODER
-from gateway.core.errors import JournalUnavailable, UpstreamUnavailable
+from gateway.core.errors import JournalUnavailable, OutcomeUnknown, UpstreamUnavailable
 from gateway.core.events import Event, JournalFailed
-from gateway.core.journal import PENDING, Doubts, Entry, State, dispatch_of, stepped
+from gateway.core.journal import Doubts, Entry, State, claim_of, dispatch_of, stepped
+from gateway.core.overtaken import OPEN, Rebased, Stands, onto, overtaken
 from gateway.core.result import NotSent
 from gateway.core.results import made
-from gateway.shell.journal import IdTaken, Query, Store, StoreError
+from gateway.shell.journal import IdTaken, Query, Store, StoreError, UnstorableError
 
 PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = (0.05, 0.2, 1.0, 5.0)
@@ -28,13 +31,20 @@ SENDING: frozenset[State] = frozenset(("sending",))
 T = TypeVar("T")
 
 
+class Recorded(Struct, frozen=True):
+    """What is true of an entry after an outcome was written; `ours`: it is that outcome, by this very write."""
+
+    entry: Entry
+    ours: bool
+
+
 class Journal:
     """A store, and what still has to be written to it."""
 
     def __init__(self, store: Store, tell: Callable[[Event], None]) -> None:
         self._store = store
         self._tell = tell
-        self._unwritten: set[asyncio.Task[Entry]] = set()
+        self._unwritten: set[asyncio.Task[Any]] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self.now = store.now
         self.alive = store.alive
@@ -44,17 +54,27 @@ class Journal:
 
         Raises:
             UpstreamUnavailable: it is not, and nothing may be sent.
+            OutcomeUnknown: it may be, and if so what waits will be sent.
         """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self._store.claim(entry)
         except (StoreError, TimeoutError) as error:
             self._failed("claim", error, entry.id)
-            # It may have become durable all the same, or become so yet; its key must not stay bound by what was never
-            # sent.
-            if len(self._unwritten) < MOST_UNWRITTEN:
-                self._begin(self._withdraw(entry))
+            if not (isinstance(error, StoreError) and error.unchanged):
+                self._unsure(entry)
             raise UpstreamUnavailable("nothing was sent: the gateway's journal cannot be written") from None
+
+    def _unsure(self, entry: Entry) -> None:
+        """A claim may have become durable, or become so yet.
+
+        Who waits for its answer is told that nothing was sent, and its key must not stay bound by that. Who left the
+        delivery to the gateway cannot be told so: another process may see the claim before it is withdrawn, and send.
+        """
+        if entry.state == "waiting":
+            raise OutcomeUnknown("the gateway's journal may hold the invoice, and then it is delivered") from None
+        if len(self._unwritten) < MOST_UNWRITTEN:
+            self._begin(self._withdraw(entry))
 
     async def change(self, was: Entry, now: Entry) -> bool:
         """Write a step that somebody asked for; false if the entry was changed meanwhile.
@@ -76,60 +96,68 @@ class Journal:
             self._failed("advance", error, now.id)
             return False
 
-    async def record(self, was: Entry, now: Entry, otherwise: Callable[[], Entry] | None = None) -> Entry:
-        """Write an outcome, at once or as soon as it can be; the entry as it is then.
+    async def record(
+        self, was: Entry, now: Entry, *, otherwise: Callable[[], Entry] | None = None, tried: str = ""
+    ) -> Recorded:
+        """Write an outcome, at once or as soon as it can be.
 
-        `otherwise` makes what is true instead if the upstream's id in `now` belongs to another entry.
+        `otherwise` makes what is true instead if the upstream's id in `now` belongs to another entry; `tried` names a
+        claim that may have taken the place of `was`, and was never sent.
         """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 if await self._store.replace(was, now):
                     self._wake(now.id)
-                    return now
+                    return Recorded(now, ours=True)
         except IdTaken:
             pass
         except (StoreError, TimeoutError) as error:
             self._failed("record", error, now.id)
-        writing = self._begin(self._write(was, now, otherwise))
+        writing = self._begin(self._write(was, now, otherwise, tried))
         done, _ = await asyncio.wait((writing,), timeout=PATIENCE_SECONDS)
-        return writing.result() if done else now
+        return writing.result() if done else Recorded(now, ours=True)
 
-    async def _write(self, was: Entry, now: Entry, otherwise: Callable[[], Entry] | None) -> Entry:
-        failures = 0
+    async def _write(self, was: Entry, now: Entry, otherwise: Callable[[], Entry] | None, tried: str) -> Recorded:
+        decided_on, failures = was, 0
         while True:
             try:
                 if await self._store.replace(was, now):
                     self._wake(now.id)
-                    return now
+                    return Recorded(now, ours=True)
                 stored = await self._store.get(now.id)
             except IdTaken:
                 if otherwise is None:
                     self._contradicted(was, now)
-                    return was
-                now, otherwise = _onto(was, otherwise()), None
+                    return Recorded(was, ours=False)
+                now, otherwise = onto(was, otherwise()), None
                 continue
+            except UnstorableError as error:  # the entry stays in doubt
+                self._failed("record", error, now.id)
+                return Recorded(now, ours=False)
             except StoreError as error:
                 self._failed("record", error, now.id)
                 await _pause(failures)
                 failures += 1
                 continue
-            if stored is not None and stored.state == "unknown" != now.state and stored.dispatch == was.dispatch:
-                # Somebody gave this very sending up while its answer was still awaited; here the answer is.
-                was, now = stored, _onto(stored, now)
-                continue
-            if stored is None or (stored.revision == now.revision and stored.state != now.state != "unknown"):
-                self._contradicted(stored, now)
-            return stored or now  # this very write, whose answer got lost; or somebody settled it
+            match overtaken(decided_on, stored, now, tried):
+                case Stands(entry, ours, contradicts):
+                    if contradicts:
+                        self._contradicted(stored, now)
+                    return Recorded(entry, ours)
+                case Rebased(was, now, contradicts):
+                    if contradicts:
+                        self._contradicted(stored, now)
 
-    async def _withdraw(self, entry: Entry) -> Entry:
-        failures = 0
+    async def _withdraw(self, entry: Entry) -> None:
+        """Free the key of a claim that nothing was sent under, if it became durable."""
+        failures, claim = 0, claim_of(entry)
         while True:
             try:
                 stored = await self._store.find(entry.client, entry.external_id)
-                if stored is None or stored.dispatch != entry.dispatch or stored.state not in PENDING:
-                    return entry
+                if stored is None or stored.state not in OPEN or claim_of(stored) != claim:
+                    return
                 if await self._store.replace(stored, withdrawn(stored, self._store.now())):
-                    return entry
+                    return
             except StoreError as error:
                 self._failed("withdraw", error, entry.id)
                 await _pause(failures)
@@ -225,7 +253,7 @@ class Journal:
             self._failed(operation, error)
             raise JournalUnavailable("the gateway's journal is out of reach") from None
 
-    def _begin(self, writing: Coroutine[Any, Any, Entry]) -> asyncio.Task[Entry]:
+    def _begin(self, writing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(writing)
         self._unwritten.add(task)
         task.add_done_callback(self._unwritten.discard)
@@ -250,20 +278,6 @@ def withdrawn(entry: Entry, now: float) -> Entry:
     dispatch = dispatch_of(entry)
     result = made(entry, dispatch, outcome, now, dispatch.attempts)
     return stepped(entry, "not_sent", now, result=ENCODER.encode(result))
-
-
-def _onto(stored: Entry, now: Entry) -> Entry:
-    """What `now` says, as a step from `stored`."""
-    return stepped(
-        stored,
-        now.state,
-        now.updated_at,
-        due_at=now.due_at,
-        upstream_id=now.upstream_id,
-        dispatch=now.dispatch,
-        result=now.result,
-        response=now.response,
-    )
 
 
 async def _pause(failures: int) -> None:

@@ -6,20 +6,17 @@ is ever written twice on suspicion: where the answer to a write is lost, whoever
 
 import asyncio
 import math
-import os
-import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from asyncpg import Pool, Record
 
 from gateway.core.journal import Doubts, Entry
-from gateway.shell.journal import IdTaken, Query, StoreError
+from gateway.shell.journal import IdTaken, Query, StoreError, UnstorableError
 from gateway.shell.journal import postgres_database as database
+from gateway.shell.journal import postgres_words as words
 from gateway.shell.journal.postgres_batch import Batches
 from gateway.shell.journal.postgres_database import Connected
 
@@ -27,7 +24,6 @@ MOST_CONNECTIONS = 10
 PATIENCE_SECONDS = 4.0
 """How long an operation may take in all. Less than who asks waits, so that they hear the reason."""
 CLOCK_READINGS = 4
-BAD_URL = "its URL cannot be understood; signs such as / # ? @ in a password have to be percent-encoded"
 
 
 class PostgresStore:
@@ -63,7 +59,7 @@ class PostgresStore:
         """Connect, refuse a server that is not durable, and bring the schema up to date."""
         if self._pool is not None:
             raise StoreError("the journal is open already")
-        self._name = f"PostgreSQL at {_place(self._url)}"
+        self._name = f"PostgreSQL at {words.place(self._url)}"
         self._closing = False
         # Connections are only made when they are needed: asyncpg keeps a least number up in the background, and logs
         # all that it knows of each failure.
@@ -127,20 +123,31 @@ class PostgresStore:
         began = self._clock()
         try:
             async with self._connection() as connection:
-                claimed = await database.claim_many(connection, entries)
-        except IdTaken as error:  # one of them has an id that exists: nothing is written, and each is tried alone
+                made = await database.insert_many(connection, entries)
+        except (IdTaken, UnstorableError) as error:  # nothing is written because of one of them: each is tried alone
             if len(entries) == 1:
-                return [StoreError(f"{self._name}: {error}")]
+                return [UnstorableError(str(error))]
             return [answer for entry in entries for answer in await self._claim_all([entry])]
-        self._committed(sum(ours for ours, _ in claimed), began)
-        return list(claimed)
+        self._committed(len(made), began)
+        return [(True, entry) if entry.id in made else await self._claim(entry) for entry in entries]
+
+    async def _claim(self, entry: Entry) -> tuple[bool, Entry] | Exception:
+        """Take a key that was held a moment ago."""
+        began = self._clock()
+        try:
+            async with self._connection() as connection:
+                ours, held = await database.claim(connection, entry)
+        except StoreError as error:  # the others of its batch do not hear of it
+            return error
+        self._committed(ours, began)
+        return ours, held
 
     async def _replace_all(self, changes: list[tuple[Entry, Entry]]) -> list[bool | Exception]:
         began = self._clock()
         try:
             async with self._connection() as connection:
                 written = await database.replace_many(connection, changes)
-        except IdTaken as error:  # one of them has: nothing is written, and each is tried alone
+        except (IdTaken, UnstorableError) as error:  # nothing is written because of one of them: each is tried alone
             if len(changes) == 1:
                 return [error]
             return [answer for change in changes for answer in await self._replace_all([change])]
@@ -212,7 +219,7 @@ class PostgresStore:
 
     def _check_open(self) -> None:
         if self._pool is None or self._closing:
-            raise StoreError("the journal is not open")
+            raise StoreError("the journal is not open", unchanged=True)
 
     async def _fetch(self, text: str, *given: object) -> list[Record]:
         self._check_open()
@@ -226,58 +233,27 @@ class PostgresStore:
             raise StoreError("the journal is not open")
         self._running += 1
         self._idle.clear()
+        reached = False
         try:
             async with asyncio.timeout(seconds or self._patience), pool.acquire() as connection:
+                reached = True
                 try:
                     yield connection
                 except asyncpg.UniqueViolationError as error:
                     raise IdTaken(f"{error.constraint_name}: it belongs to another invoice") from None
+                except asyncpg.DataError as error:  # before anything was sent, or the statement came to nothing
+                    raise UnstorableError(f"{self._name}: {words.why(error)}") from None
                 except BaseException:
                     # It is not used again: what it still waits for is not known, nor whether its server may be written.
                     with suppress(asyncpg.InterfaceError):  # it is gone already
                         connection.terminate()
                     raise
-        except IdTaken:
+        except (IdTaken, UnstorableError):
             raise
         except Exception as error:  # noqa: BLE001 - asyncpg lets any kind through
-            raise StoreError(f"{self._name}: {_why(error)}") from None
+            unchanged = not reached or words.refused(error)
+            raise StoreError(f"{self._name}: {words.why(error)}", unchanged=unchanged) from None
         finally:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-
-
-def _place(url: str) -> str:
-    """Where the server is, as it may be told: without user and password.
-
-    Raises:
-        StoreError: the URL cannot be understood, perhaps because of the password, so nothing of it is told.
-    """
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.netloc.count("@") < 2 and "@" not in parts.path + parts.query + parts.fragment:
-            asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-            named = ":".join(asked[name] for name in ("host", "port") if name in asked)
-            return parts.netloc.rpartition("@")[2] or named or "its default address"
-    raise StoreError(f"PostgreSQL: {BAD_URL}")
-
-
-def _why(error: Exception) -> str:  # noqa: PLR0911 - a table of what can go wrong
-    """Why something failed, on one line and without what was written, and without the URL."""
-    match error:
-        case StoreError():
-            return str(error)
-        case asyncpg.PostgresError() if not isinstance(error, asyncpg.DataError):
-            return " ".join(str(error.args[0]).split())  # without the detail, which tells values as a `DataError` does
-        case ssl.SSLError():
-            return f"TLS failed: {error.reason}"
-        case socket.gaierror():
-            return "the host name does not resolve"
-        case TimeoutError():
-            return "no answer in time"
-        case OSError():
-            return os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        case ValueError():
-            return BAD_URL
-        case _:
-            return type(error).__name__

@@ -60,5 +60,7 @@ class Batches(Generic[Asked, Answer]):
     async def _answers(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> list[Answer | Exception]:
         try:
             return await self._write([change for change, _ in batch]) if batch else []
-        except Exception as error:  # noqa: BLE001 - everybody hears of it, each in an error of its own
-            return [StoreError(str(error) if isinstance(error, StoreError) else type(error).__name__) for _ in batch]
+        except StoreError as error:  # everybody hears of it, each in an error of its own
+            return [StoreError(str(error), unchanged=error.unchanged) for _ in batch]
+        except Exception as error:  # noqa: BLE001 - a defect must not leave anybody waiting
+            return [StoreError(type(error).__name__) for _ in batch]

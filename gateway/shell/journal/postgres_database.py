@@ -167,12 +167,11 @@ def columns(entries: list[Entry], names: tuple[str, ...]) -> list[list[object]]:
     return [list(column) for column in zip(*(values(entry, names) for entry in entries), strict=True)]
 
 
-async def claim_many(connection: Connected, entries: list[Entry]) -> list[tuple[bool, Entry]]:
-    """Take the keys of all of them; those that are held are looked at one by one."""
+async def insert_many(connection: Connected, entries: list[Entry]) -> set[str]:
+    """Take the keys that nobody holds; the ids of the entries that have theirs then."""
     # In the same order everywhere, so that gateways which claim the same keys never wait for each other in a circle.
     ordered = sorted(entries, key=lambda entry: (entry.client, entry.external_id))
-    made = {row["id"] for row in await connection.fetch(INSERT_MANY, *columns(ordered, FIELDS))}
-    return [(True, entry) if entry.id in made else await claim(connection, entry) for entry in entries]
+    return {row["id"] for row in await connection.fetch(INSERT_MANY, *columns(ordered, FIELDS))}
 
 
 async def replace_many(connection: Connected, changes: list[tuple[Entry, Entry]]) -> list[bool]:

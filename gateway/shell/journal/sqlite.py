@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 
 from gateway.core.journal import Doubts, Entry
-from gateway.shell.journal import IdTaken, Query, StoreError
+from gateway.shell.journal import IdTaken, Query, StoreError, UnstorableError
 from gateway.shell.journal import sqlite_file as file
 
 T = TypeVar("T")
@@ -31,6 +31,12 @@ class _Asked(Struct, frozen=True, eq=False):
     work: Callable[[Connection], object]
     writes: bool
 
+
+UNWRITTEN = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+"""Errors of a commit after which none of it is in the file; after any other a part may come to light at the next start.
+
+The lowest byte is the kind of the error (sqlite.org/rescode.html).
+"""
 
 Answers = list[tuple[asyncio.Future[object], object]]
 
@@ -119,7 +125,7 @@ class SqliteStore:
 
     async def _ask(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
         if self._why:
-            raise StoreError(self._why)
+            raise StoreError(self._why, unchanged=True)
         answer: asyncio.Future[object] = self._loop.create_future()
         self._queue.put(_Asked(answer, work, writes))
         return cast("T", await answer)
@@ -198,15 +204,18 @@ def _commit(db: Connection, changes: list[_Asked]) -> tuple[Answers, int]:
     """Make the changes that are still waited for, all or none; what became of each, and how many were committed."""
     if not changes:
         return [], 0
+    committing = False
     try:
         db.execute("BEGIN IMMEDIATE")
         answers: Answers = [(asked.answer, _changed(db, asked)) for asked in changes if not asked.answer.cancelled()]
+        committing = True
         db.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - everybody hears of it
         with suppress(sqlite3.Error):  # SQLite has rolled back itself after some errors
             db.execute("ROLLBACK")
+        unchanged = not committing or (isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in UNWRITTEN)
         why = f"the journal cannot be written: {_words(error)}"
-        return [(asked.answer, StoreError(why)) for asked in changes], 0
+        return [(asked.answer, StoreError(why, unchanged=unchanged)) for asked in changes], 0
     return answers, len(answers)
 
 
@@ -217,4 +226,4 @@ def _changed(db: Connection, asked: _Asked) -> object:
     except IdTaken as error:
         return error
     except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, ValueError, OverflowError) as error:
-        return StoreError(f"the journal cannot hold this: {_words(error)}")
+        return UnstorableError(f"the journal cannot hold this: {_words(error)}")

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from msgspec import convert, structs
 
 from gateway.core.journal import FREE, Doubts, Entry
-from gateway.shell.journal import IdTaken, Query, StoreError
+from gateway.shell.journal import IdTaken, Query, StoreError, StoreInUseError
 
 APPLICATION_ID = 0x496E7647
 """What marks a file as a journal, in its header: "InvG"."""
@@ -137,7 +137,9 @@ def opened(path: Path, now: float) -> Connection:
         raise StoreError(f"{path} {REMEDIES[sqlite3.SQLITE_CANTOPEN]}") from None
     except sqlite3.Error as error:
         # The lowest byte is the kind of the error (sqlite.org/rescode.html), the rest only says where it was met.
-        raise StoreError(f"{path} {REMEDIES.get(error.sqlite_errorcode & 0xFF, f'cannot be used: {error}')}") from None
+        kind = error.sqlite_errorcode & 0xFF
+        refused = StoreInUseError if kind == sqlite3.SQLITE_BUSY else StoreError
+        raise refused(f"{path} {REMEDIES.get(kind, f'cannot be used: {error}')}") from None
     return db
 
 
