@@ -65,23 +65,42 @@ def _add_journal(journal: argparse.ArgumentParser) -> None:
     actions = journal.add_subparsers(dest="action", required=True, metavar="ACTION")
     listed = actions.add_parser("list", help="invoices, newest first")
     listed.add_argument("--outcome", choices=list(STATES), help="only these; `unknown` are those in doubt")
-    listed.add_argument("--external-id", metavar="ID", help="only the invoice with this external_id")
-    listed.add_argument("--limit", default="50", metavar="N", help="how many, at most 200 (default: 50)")
-    listed.add_argument("--cursor", metavar="ID", help="go on after this one")
+    listed.add_argument("--external-id", type=_text, metavar="ID", help="only the invoice with this external_id")
+    listed.add_argument("--limit", type=_text, default="50", metavar="N", help="how many, at most 200 (default: 50)")
+    listed.add_argument("--cursor", type=_text, metavar="ID", help="go on after this one")
     shown = actions.add_parser("show", help="one invoice, with the upstream's own answer")
     resolved = actions.add_parser(
         "resolve", help="say what became of an invoice in doubt, after looking at the upstream"
     )
     for action in (shown, resolved):
-        action.add_argument("id", metavar="ID", help="the gateway's id of the invoice")
+        action.add_argument("id", type=_text, metavar="ID", help="the gateway's id of the invoice")
     resolved.add_argument("--outcome", required=True, choices=["created", "not_sent"], help="what you found there")
-    resolved.add_argument("--upstream-id", metavar="ID", help="what the upstream calls it, if it was created")
-    resolved.add_argument("--reason", required=True, metavar="TEXT", help="how you know; it is kept with your name")
+    resolved.add_argument(
+        "--upstream-id", type=_text, metavar="ID", help="what the upstream calls it, if it was created"
+    )
+    resolved.add_argument(
+        "--reason", type=_text, required=True, metavar="TEXT", help="how you know; it is kept with your name"
+    )
     for action in (listed, shown, resolved):
         action.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
-        action.add_argument("--url", help="ask the API there, whoever holds the journal")
-        action.add_argument("--token-env", metavar="NAME", help="the environment variable with an operator's token")
+        action.add_argument("--url", type=_text, help="ask the API there, whoever holds the journal")
+        action.add_argument(
+            "--token-env", type=_text, metavar="NAME", help="the environment variable with an operator's token"
+        )
         action.add_argument("--json", action="store_true", help="as the API answers it, one line each")
+
+
+def _text(argument: str) -> str:
+    """An argument that is text.
+
+    Raises:
+        ArgumentTypeError: it is not UTF-8.
+    """
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("is not UTF-8") from None
+    return argument
 
 
 def _journal(options: argparse.Namespace) -> int:

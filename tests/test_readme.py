@@ -11,7 +11,7 @@ import pytest
 
 from gateway import demo
 from gateway.__main__ import parser
-from gateway.core.errors import PROBLEMS
+from gateway.core.problem_index import PROBLEMS
 from tests.support import readme
 from tests.support.running import running
 

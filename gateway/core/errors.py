@@ -1,6 +1,6 @@
 """Every problem a caller can meet: its slug, HTTP status, outcome and whether the same request may be sent again.
 
-The first line of a docstring is the problem's `title`; the rest is the page at `/problems/SLUG`.
+The first line of a docstring is the problem's `title`; the rest is the page at `/problems/SLUG` (`problem_index`).
 Source: RFC 9457 for the form, RFC 6901 for the pointers.
 """
 
@@ -15,6 +15,16 @@ class Fault(msgspec.Struct, frozen=True):
     pointer: str
     code: str
     detail: str
+
+
+MOST_FAULTS = 1000
+
+
+def capped(found: list[Fault]) -> list[Fault]:
+    """At most `MOST_FAULTS` of the faults, and a last one that counts the others."""
+    if len(found) <= MOST_FAULTS:
+        return found
+    return [*found[:MOST_FAULTS], Fault("", "more", f"{len(found) - MOST_FAULTS} more faults")]
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem, and so does everybody who reads it
@@ -252,6 +262,9 @@ class OutcomeUnknown(Problem):
     or an answer that says neither yes nor no. **It may exist.** The gateway asks the upstream wherever that can be
     asked, and `Location` tells what is known. Sending the same request again is safe: it is never sent to the
     upstream a second time unless the first is proven absent. Never send it under another `external_id`.
+
+    An invoice whose delivery is left to the gateway (`Prefer: respond-async`) meets this too if the gateway's journal
+    does not answer in time: it may hold the invoice, and then delivers it.
     """
 
     slug = "outcome-unknown"
@@ -276,42 +289,3 @@ class Internal(Problem):
 
     This is a defect of the gateway, not of the request. The request id in `instance` finds it in the logs.
     """
-
-
-PROBLEMS: dict[str, type[Problem]] = {
-    problem.slug: problem
-    for problem in (
-        MalformedJson,
-        Unauthenticated,
-        Forbidden,
-        NotFound,
-        InvalidRequest,
-        MethodNotAllowed,
-        RequestTimeout,
-        InProgress,
-        AlreadyConcluded,
-        TooLarge,
-        UnsupportedMediaType,
-        InvalidInvoice,
-        TotalsMismatch,
-        ExternalIdReused,
-        NoRoute,
-        Untranslatable,
-        Rejected,
-        UpstreamUnavailable,
-        Overloaded,
-        JournalUnavailable,
-        OutcomeUnknown,
-        Internal,
-    )
-}
-
-
-def title(problem: type[Problem]) -> str:
-    """The problem's title: the first line of its docstring, without the full stop."""
-    return (problem.__doc__ or "").partition("\n")[0].rstrip(".")
-
-
-def explanation(problem: type[Problem]) -> str:
-    """What the problem's page says below the title: the rest of its docstring, one paragraph a line."""
-    return " ".join((problem.__doc__ or "").partition("\n")[2].split())

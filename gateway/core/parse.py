@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from gateway.core import codes, plainjson, schema, wording
-from gateway.core.errors import Fault, InvalidInvoice, MalformedJson
+from gateway.core.errors import Fault, InvalidInvoice, MalformedJson, capped
 from gateway.core.invoice import Invoice, Line, Party, Tax
 from gateway.core.money import DIGITS, HUNDRED, ZERO, Amount, decode_amount, fits
 
@@ -90,7 +90,7 @@ def invalid(faults: list[Fault]) -> InvalidInvoice:
     """The problem for `faults`, with a summary that counts them."""
     first = faults[0]
     more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-    return InvalidInvoice(f"{first.pointer or 'the body'}: {first.detail}{more}", tuple(schema.capped(faults)))
+    return InvalidInvoice(f"{first.pointer or 'the body'}: {first.detail}{more}", tuple(capped(faults)))
 
 
 def read_json(body: bytes) -> object:

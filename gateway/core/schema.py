@@ -15,24 +15,15 @@ import msgspec
 from msgspec import Raw, inspect
 
 from gateway.core.codes import CONTROL, FORMS, SAMPLES
-from gateway.core.errors import Fault
+from gateway.core.errors import MOST_FAULTS, Fault
 from gateway.core.money import is_decimal_text
 from gateway.core.plainjson import Number, write_json
 from gateway.core.wording import described, escape, nearest, quoted
-
-MOST_FAULTS = 1000
 
 
 def faults(value: object, kind: object, pointer: str = "") -> list[Fault]:
     """Every fault of `value` against the type `kind`."""
     return examine(value, kind, pointer)[0]
-
-
-def capped(found: list[Fault]) -> list[Fault]:
-    """At most `MOST_FAULTS` of the faults, and a last one that counts the others."""
-    if len(found) <= MOST_FAULTS:
-        return found
-    return [*found[:MOST_FAULTS], Fault("", "more", f"{len(found) - MOST_FAULTS} more faults")]
 
 
 def examine(value: object, kind: object, pointer: str = "") -> tuple[list[Fault], object]:

@@ -2,12 +2,16 @@
 
 import getpass
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
+from msgspec import Struct
+from yarl import URL
 
+from gateway.core.answer import Result
 from gateway.core.config import Config
 from gateway.core.config_faults import listener
 from gateway.core.errors import Problem
@@ -15,7 +19,7 @@ from gateway.core.plan import Caller
 from gateway.core.results import stored_json
 from gateway.shell.compose import journal_store
 from gateway.shell.configuration import Loaded
-from gateway.shell.journal import Query, Store, StoreError
+from gateway.shell.journal import Query, Store, StoreError, StoreInUseError
 from gateway.shell.journal.journal import Journal
 from gateway.shell.records import Records, Verdict
 from gateway.shell.requests import asked
@@ -101,32 +105,62 @@ class ApiDesk:
 
     async def page(self, parameters: Mapping[str, str]) -> tuple[list[Found], str | None]:
         """See `Desk`."""
-        found = await self._ask("GET", f"/v1/invoices?{urlencode(parameters)}")
+        found = await self._ask("GET", f"?{urlencode(parameters)}", _Page)
         return found["items"], found["next"]
 
     async def show(self, entry_id: str) -> Found:
         """See `Desk`."""
-        return await self._ask("GET", f"/v1/invoices/{entry_id}?include=upstream_response")
+        return await self._ask("GET", f"{_segment(entry_id)}?include=upstream_response", Result)
 
     async def resolve(self, entry_id: str, verdict: Verdict) -> Found:
         """See `Desk`."""
         body = {name: value for name, value in msgspec.to_builtins(verdict).items() if value is not None}
-        await self._ask("POST", f"/v1/invoices/{entry_id}/resolve", json=body)
+        await self._ask("POST", f"{_segment(entry_id)}/resolve", Result, json=body)
         return await self.show(entry_id)
 
     async def close(self) -> None:
         """See `Desk`."""
         await self._session.close()
 
-    async def _ask(self, method: str, path: str, **more: Any) -> Found:  # noqa: ANN401 - passed on
+    async def _ask(self, method: str, path: str, kind: type[Struct], **more: Any) -> Found:  # noqa: ANN401 - passed on
         try:
-            async with self._session.request(method, self._url + path, allow_redirects=False, **more) as answer:
-                found: Found = msgspec.json.decode(await answer.read())
-                if answer.status != 200:
-                    raise Refusal(str(found.get("detail") or f"{self._url} answered {answer.status}"))
-                return found
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            where = URL(f"{self._url}/v1/invoices{path}", encoded=True)
+            async with self._session.request(method, where, allow_redirects=False, **more) as answer:
+                return _read(self._url, answer.status, await answer.read(), kind)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Refusal(f"{self._url} cannot be asked: {error or type(error).__name__}") from None
+
+
+class _Page(Struct):
+    """What a list is answered with."""
+
+    items: list[Result]
+    next: str | None
+
+
+class _No(Struct):
+    """What a gateway says of a problem."""
+
+    detail: str
+
+
+def _read(url: str, status: int, text: bytes, kind: type[Struct]) -> Found:
+    """What the gateway said, if it is one."""
+    try:
+        if status == 200:
+            msgspec.json.decode(text, type=kind)
+            found: Found = msgspec.json.decode(text)
+            return found
+        detail = msgspec.json.decode(text, type=_No).detail
+    except msgspec.DecodeError:
+        raise Refusal(f"{url} answered {status}, and not as an invoice gateway does") from None
+    hint = "; --token-env names the variable with an operator's" if status == 401 else ""
+    raise Refusal(detail + hint)
+
+
+def _segment(entry_id: str) -> str:
+    """An id as a segment of a path, which it cannot leave."""
+    return "/" + quote(entry_id, safe="").replace(".", "%2E")
 
 
 async def open_desk(loaded: Loaded, url: str | None, token: str | None) -> Desk:
@@ -137,27 +171,29 @@ async def open_desk(loaded: Loaded, url: str | None, token: str | None) -> Desk:
     """
     if url is not None:
         return ApiDesk(url, token)
-    store = journal_store(loaded, lambda _: None)
+    try:
+        store = journal_store(loaded, lambda _: None)
+    except StoreError as error:
+        raise Refusal(str(error)) from None
     try:
         await store.open()
-    except StoreError as error:
-        await store.close()
-        if "in use" not in str(error):
-            raise Refusal(f"journal: {error}") from None
+    except StoreInUseError:
         return ApiDesk(_address(loaded.config), token or _token(loaded))
+    except StoreError as error:
+        raise Refusal(f"journal: {error}") from None
     return StoreDesk(store)
 
 
 def _address(config: Config) -> str:
     host, port = listener(config.server.listen)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - what listens everywhere listens here
-    return f"http://{host}:{port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what listens everywhere listens here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _token(loaded: Loaded) -> str | None:
     """The token of an operator, if the configuration holds one that can be read."""
-    for client in loaded.config.clients.values():
-        if client.operator:
-            for secret in tokens(client):
-                return resolve(secret, loaded.folder)
+    secrets = [secret for client in loaded.config.clients.values() if client.operator for secret in tokens(client)]
+    for secret in secrets:
+        with suppress(ValueError):
+            return resolve(secret, loaded.folder)
     return None

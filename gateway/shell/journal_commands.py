@@ -1,18 +1,19 @@
 """What `invoice-gateway journal` does: list, show and resolve what the journal holds."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from gateway.core.config import SecretRef
 from gateway.core.errors import Problem
 from gateway.shell import report
 from gateway.shell.commands import complain, loaded_or_none, say
 from gateway.shell.desk import Desk, Found, Refusal, open_desk
 from gateway.shell.requests import verdict_of
+from gateway.shell.secrets import resolve as secret
 
 
 class Way(Struct, frozen=True):
@@ -76,9 +77,10 @@ def _run(way: Way, act: Callable[[Desk], Awaitable[None]]) -> int:
     loaded = loaded_or_none(way.config, with_secrets=False)
     if loaded is None:
         return 1
-    token = None
-    if way.token_env is not None and (token := os.environ.get(way.token_env)) is None:
-        complain(f"--token-env: the environment has no {way.token_env}")
+    try:
+        token = None if way.token_env is None else secret(SecretRef(env=way.token_env), loaded.folder)
+    except ValueError as error:
+        complain(f"--token-env: {error}")
         return 2
 
     async def run() -> None:

@@ -13,7 +13,6 @@ from prometheus_client.process_collector import ProcessCollector
 
 from gateway import __version__
 from gateway.core.dialect import Upstream
-from gateway.core.errors import PROBLEMS
 from gateway.core.events import (
     FINDINGS,
     Answered,
@@ -28,6 +27,7 @@ from gateway.core.events import (
     Sending,
 )
 from gateway.core.losses import pattern
+from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Rule
 
 PREFIX = "invoice_gateway_"

@@ -8,17 +8,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.core.answer import Result, UpstreamAnswer
-from gateway.core.errors import (
-    PROBLEMS,
-    Fault,
-    OutcomeUnknown,
-    Problem,
-    Rejected,
-    Unauthenticated,
-    UpstreamUnavailable,
-    explanation,
-    title,
-)
+from gateway.core.errors import Fault, OutcomeUnknown, Problem, Rejected, Unauthenticated, UpstreamUnavailable
+from gateway.core.problem_index import PROBLEMS, explanation, title
 
 RETRY_SECONDS = 5.0
 """What `Retry-After` says where nothing better is known."""

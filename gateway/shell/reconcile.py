@@ -49,6 +49,7 @@ class Reconciler:
         self._clock = delivery.clock
         self._owner = owner
         self._woken = asyncio.Event()
+        self._told_of = set(exchanges.in_flight)
         self._working: dict[str, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
@@ -94,7 +95,9 @@ class Reconciler:
 
     async def _tell_doubts(self) -> None:
         found = {each.upstream: (each.count, self._journal.now() - each.since) for each in await self._journal.doubts()}
-        self._tell(InDoubt({name: found.pop(name, (0, 0.0)) for name in self._exchanges.in_flight} | found))
+        # One that left the configuration is told of once its last doubt is settled, too: a gauge keeps its value.
+        self._told_of |= found.keys()
+        self._tell(InDoubt({name: found.get(name, (0, 0.0)) for name in self._told_of}))
 
     def _lease(self) -> float:
         longest = max((self._exchanges.timeout(name) for name in self._exchanges.in_flight), default=0.0)

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gateway.core.errors import Fault, Problem, title
+from gateway.core.errors import Fault, Problem
 from gateway.core.explain import Explanation, UpstreamView
 from gateway.core.losses import pattern
 from gateway.core.money import plain
+from gateway.core.problem_index import title
 from gateway.core.result import Loss
 
 

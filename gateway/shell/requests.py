@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.core import schema, wording
-from gateway.core.errors import Fault, InvalidRequest
+from gateway.core.errors import Fault, InvalidRequest, capped
 from gateway.core.journal import PENDING, State
 from gateway.core.parse import read_json
 from gateway.shell.gateway import AT_ONCE, Preference
@@ -26,19 +26,26 @@ STATES: dict[str, tuple[State, ...]] = {
 """The states that each outcome of the contract stands for."""
 
 _ID = re.compile(r"[0-9a-f-]{36}")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+# A name and, if it has one, its value; then its parameters, up to the next comma that is not quoted.
+_PREFERENCE = re.compile(rf'(?:^|,)\s*([^\s=;,"]+)(?:\s*=\s*({_QUOTED}|[^\s;,"]*))?(?:[^",]|{_QUOTED})*')
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_LIMIT = re.compile(r"0*([0-9]{1,3})")
 _PARAMETERS = ("external_id", "outcome", "limit", "cursor", "client")
 
 
 def preferred(headers: Iterable[str]) -> Preference:
-    """What the `Prefer` headers ask for (RFC 7240); what is not understood is ignored, as that says."""
-    asynchronous, wait = False, 0.0
-    for token in (token.strip() for header in headers for token in header.split(",")):
-        name, _, value = (part.strip() for part in token.partition("="))
-        if name.lower() == "respond-async":
-            asynchronous = True
-        elif name.lower() == "wait" and value.strip('"').isdecimal() and len(value) < 10:
-            wait = min(float(value.strip('"')), MOST_WAIT)
-    return Preference(respond_async=True, wait=wait) if asynchronous else AT_ONCE
+    """What the `Prefer` headers ask for (RFC 7240); of one that is given twice the first counts, as that says.
+
+    What is not understood is ignored, and so are the parameters of a preference: these two have none.
+    """
+    found: dict[str, str] = {}
+    for name, value in _PREFERENCE.findall(",".join(headers)):
+        found.setdefault(name.lower(), value.strip('"'))
+    if "respond-async" not in found:
+        return AT_ONCE
+    wait = found.get("wait", "")
+    return Preference(respond_async=True, wait=min(float(wait), MOST_WAIT) if _SECONDS.fullmatch(wait) else 0.0)
 
 
 def asked(parameters: Mapping[str, str]) -> Query:
@@ -51,7 +58,8 @@ def asked(parameters: Mapping[str, str]) -> Query:
     outcome, limit, cursor = parameters.get("outcome"), parameters.get("limit", "50"), parameters.get("cursor")
     if outcome is not None and outcome not in STATES:
         faults.append(wording.unknown("outcome", outcome, STATES, "an outcome"))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_LISTED):
+    number = int(found[1]) if (found := _LIMIT.fullmatch(limit)) else 0
+    if not 1 <= number <= MOST_LISTED:
         faults.append(Fault("limit", "range", f"must be a number from 1 to {MOST_LISTED}"))
     if cursor is not None and _ID.fullmatch(cursor) is None:
         faults.append(Fault("cursor", "pattern", "must be the `next` of an earlier answer"))
@@ -62,7 +70,7 @@ def asked(parameters: Mapping[str, str]) -> Query:
         external_id=parameters.get("external_id"),
         states=STATES[outcome] if outcome is not None else (),
         after=cursor,
-        limit=int(limit) + 1,
+        limit=number + 1,
     )
 
 
@@ -78,5 +86,5 @@ def verdict_of(body: bytes) -> Verdict:
     if isinstance(document, dict) and document.get("outcome") == "not_sent" and "upstream_id" in document:
         faults.append(Fault("/upstream_id", "contradiction", "what was not sent has no id at the upstream"))
     if faults:
-        raise InvalidRequest(f"{faults[0].pointer}: {faults[0].detail}", tuple(schema.capped(faults)))
+        raise InvalidRequest(f"{faults[0].pointer}: {faults[0].detail}", tuple(capped(faults)))
     return msgspec.convert(repaired, Verdict)

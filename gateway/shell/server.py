@@ -29,7 +29,7 @@ from gateway.core.results import stored_json
 from gateway.core.wording import quoted
 from gateway.shell import logs, problems
 from gateway.shell.clients import Clients
-from gateway.shell.gateway import Answer, Gateway, new_id
+from gateway.shell.gateway import Answer, Gateway, Preference, new_id
 from gateway.shell.records import Records
 from gateway.shell.requests import asked, preferred, verdict_of
 
@@ -125,9 +125,9 @@ class Api:
             answer = await self._gateway.submit(body, _key(request), caller, request[REQUEST_ID], preference)
         finally:
             self._in_flight -= 1
-        return self._answer(request, answer)
+        return self._answer(request, answer, preference)
 
-    def _answer(self, request: web.Request, answer: Answer) -> web.Response:
+    def _answer(self, request: web.Request, answer: Answer, preference: Preference) -> web.Response:
         """The answer to a caller who sent an invoice."""
         result = answer.result
         if result.outcome not in ("created", "pending"):
@@ -138,7 +138,9 @@ class Api:
         headers = {"Location": f"/v1/invoices/{result.id}"}
         status = 201
         if result.outcome == "pending":
-            status, headers["Preference-Applied"] = 202, "respond-async"
+            status = 202
+            if preference.respond_async:
+                headers["Preference-Applied"] = "respond-async"
         elif answer.replayed:
             status, headers["Idempotent-Replayed"] = 200, "true"
         return web.Response(status=status, body=_shown(request, answer.entry), headers=headers, content_type=JSON)

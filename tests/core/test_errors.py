@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.core.errors import PROBLEMS, Fault, Internal, Problem, Untranslatable, explanation, title
+from gateway.core.errors import Fault, Internal, Problem, Untranslatable
+from gateway.core.problem_index import PROBLEMS, explanation, title
 
 # Status, outcome, retryable as in the contract's table; in its spirit where it is silent.
 TABLE = [

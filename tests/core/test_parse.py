@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.errors import InvalidInvoice, MalformedJson, Problem
+from gateway.core.errors import MOST_FAULTS, InvalidInvoice, MalformedJson, Problem
 from gateway.core.invoice import Invoice
 from gateway.core.parse import parse
-from gateway.core.schema import MOST_FAULTS
 from tests.core.samples import TYPES, codes, document, encoded, faults, line
 
 SMALLEST = encoded(document())

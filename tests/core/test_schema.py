@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct, inspect
 
 from gateway.core import plainjson, schema, wording
 from gateway.core.config import Config
-from gateway.core.errors import Fault
+from gateway.core.errors import Fault, capped
 from gateway.core.invoice import Invoice
 from gateway.core.money import Amount, decode_amount
 from gateway.core.plainjson import Number
@@ -231,10 +231,10 @@ def test_an_answer_has_an_end() -> None:
     """A thousand faults, and how many more there are."""
     found = schema.faults(dict.fromkeys(map(str, range(2500)), 1), Inner)
     assert len(found) == 2501
-    capped = schema.capped(found)
-    assert capped[:1000] == found[:1000]
-    assert capped[1000:] == [Fault("", "more", "1501 more faults")]
-    assert schema.capped(found[:1000]) == found[:1000]
+    shown = capped(found)
+    assert shown[:1000] == found[:1000]
+    assert shown[1000:] == [Fault("", "more", "1501 more faults")]
+    assert capped(found[:1000]) == found[:1000]
 
 
 def test_numbers_are_kept_as_they_were_written() -> None:

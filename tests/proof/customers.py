@@ -37,6 +37,8 @@ async def _ask(world: World, process: Process, key: str, dialect: str, preferenc
         return False
     except (Died, asyncio.CancelledError):  # the connection broke
         return False
+    except Exception as error:
+        raise world.violation(f"{key} met a defect: {error!r}") from error
     world.heard.append((key, answer))
     outcome = answer.result.outcome
     world.check(key, outcome, answer.entry.revision)

@@ -42,7 +42,6 @@ class Store(DiskStore):
         ours, held = await super().claim(entry)
         return (True, structs.replace(held, dispatch=entry.dispatch)) if self.shared else (ours, held)
 
-
     async def replace(self, was: Entry, now: Entry) -> bool:
         """See `Store.replace`; which claim followed upon which is remembered."""
         if now.state == "sending":

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from msgspec import Struct, structs
 
-from gateway.core.events import Event, JournalFailed
+from gateway.core.events import Defect, Event, JournalFailed
 from gateway.core.exchange import Request
 from gateway.core.ids import uuid7
 from gateway.core.journal import Entry, claim_of
@@ -133,6 +133,8 @@ class World:
         self.told.append((self.clock() - EPOCH, name, event))
         if isinstance(event, JournalFailed) and event.operation == "contradiction" and self.guards == Guards():
             self.violation(f"{name}: {event.detail} of {event.invoice}")
+        if isinstance(event, Defect):
+            self.violation(f"{name}: {event.kind} at {event.places}")
 
     def sending(self, key: str, upstream: str, process: Process) -> Sent:
         """A creating request leaves: it must be covered by a durable claim."""

@@ -17,9 +17,11 @@ import pytest
 from msgspec import Struct
 
 from gateway.__main__ import main
+from gateway.core.config import Config, Server
 from gateway.core.journal import stepped
 from gateway.core.result import Created, Rejected, Stated, Unknown
 from gateway.shell.configuration import load
+from gateway.shell.desk import _address
 from tests.support.engines import LATER, Side, created, working
 from tests.support.running import UNUSED, Edit, added, answering, configured, ok, playing, replaced, sandbox, serving
 from tests.support.stores import Clock
@@ -38,6 +40,7 @@ HASHED = added(f"""
 token_sha256 = "{sha256(b"of-root").hexdigest()}"
 operator = true
 """)
+HINT = "; --token-env names the variable with an operator's"
 TOKENS = {"OF_ROOT": "of-root", "OF_BILLING": "of-billing", "OF_NOBODY": "of-nobody"}
 
 
@@ -52,16 +55,21 @@ class Said(Struct, frozen=True):
 class Desk:
     """A configuration, the journal beside it, and the commands that are given."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.config = configured(folder, NOWHERE)
         self._capsys = capsys
+        self._monkeypatch = monkeypatch
         self.ids: dict[str, str] = {}
 
     def configure(self, sandbox: str, *edits: Edit) -> None:
         """Another configuration over the same journal."""
         (self.folder / "token").write_text("of-root\n")
         self.config = configured(self.folder, sandbox, *edits)
+
+    def environ(self, name: str, value: str) -> None:
+        """A variable of the environment."""
+        self._monkeypatch.setenv(name, value)
 
     async def run(self, action: str, *arguments: str) -> Said:
         """A command; what it says is never a stack trace."""
@@ -88,7 +96,7 @@ async def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     """A journal that nobody holds: one invoice created, one refused, one in doubt, one that waits, in this order."""
     for name, token in TOKENS.items():
         monkeypatch.setenv(name, token)
-    made = Desk(tmp_path, capsys)
+    made = Desk(tmp_path, capsys, monkeypatch)
     made_there = Created(Stated(id="4711", number="INV-7", currency="USD"), 201)
     said = (made_there, Rejected(422, "E7", "no such customer"), Unknown("timeout", "no answer in time"))
     async with working(tmp_path, clock=Clock(4e9), fallback=False, chargeover=Side(*said, created("5"))) as works:
@@ -256,7 +264,7 @@ async def test_without_an_operators_token_the_refusal_is_clear(as_json: bool, de
     async with held(desk, HASHED):
         said = await desk.run("list", *options)
         assert (said.code, said.out) == (1, "")
-        assert said.err == "send Authorization: Bearer TOKEN\n"
+        assert said.err == f"send Authorization: Bearer TOKEN{HINT}\n"
         assert len(lines(await desk.run("list", "--json", "--token-env", "OF_ROOT"))) == 4
 
 
@@ -267,7 +275,7 @@ async def test_the_api_can_be_asked_wherever_it_is(desk: Desk) -> None:
         assert len(lines(await desk.run("list", *asking, "OF_ROOT"))) == 4
         assert len(lines(await desk.run("list", *asking, "OF_BILLING"))) == 4
         said = await desk.run("list", *asking, "OF_NOBODY")
-        assert (said.code, said.out, said.err) == (1, "", "the token is not known\n")
+        assert (said.code, said.out, said.err) == (1, "", f"the token is not known{HINT}\n")
         word = ("--outcome", "created", "--reason", "x", "--url", url, "--token-env", "OF_BILLING")
         said = await desk.run("resolve", desk.ids["unknown"], *word)
         assert (said.code, said.out, said.err) == (1, "", "only an operator may resolve a doubt\n")
@@ -278,16 +286,64 @@ async def test_an_api_that_cannot_be_asked_is_one_clear_line(desk: Desk) -> None
     """Nobody listens there, it is no address, or what answers is no gateway."""
     for url in (f"http://{UNUSED}", "nonsense", "ftp://127.0.0.1", "http://127.0.0.1:99999", ""):
         await desk.refused(re.escape(f"{url} cannot be asked: ") + ".", "list", "--url", url)
-    for body in (b"<html>", b"", b"\xff"):
+    for body in (b"<html>", b"", b"\xff", b"[]", b"{}", b'{"items": [7], "next": null}', b'{"items": 1, "detail": 2}'):
         for status in ("200 OK", "502 Bad Gateway"):
             async with playing(answering(ok(body, status))) as peer:
                 said = await desk.run("list", "--url", peer.url)
-            assert (said.code, said.out) == (1, ""), said
-            assert said.err.startswith(f"{peer.url} cannot be asked: ")
+            words = f"{peer.url} answered {status[:3]}, and not as an invoice gateway does\n"
+            assert said == Said(1, "", words)
     async with playing(answering(ok(b"{}", "302 Found", "Location: /elsewhere"))) as peer:
         said = await desk.run("list", "--url", peer.url)
-    assert (said.code, said.out, said.err) == (1, "", f"{peer.url} answered 302\n")
+    assert said == Said(1, "", f"{peer.url} answered 302, and not as an invoice gateway does\n")
     assert len(peer.requests) == 1
+
+
+async def test_an_id_cannot_leave_its_place_in_the_path(desk: Desk) -> None:
+    """Whatever is given for one, only an invoice is asked for."""
+    for entry_id in ("../upstreams", "..", ".", "a/b?c#d", "%2e%2e", "ü"):
+        async with playing(answering(ok(b'{"detail": "there is no invoice"}', "404 Not Found"))) as peer:
+            said = await desk.run("show", entry_id, "--url", peer.url)
+        assert said == Said(1, "", "there is no invoice\n")
+        path = peer.requests[0].split()[1]
+        assert re.fullmatch(rb"/v1/invoices/[^/?#.]+\?include=upstream_response", path), path
+
+
+async def test_a_token_that_cannot_be_had_is_one_clear_line(desk: Desk) -> None:
+    """The variable is not set, or holds what no token can."""
+    desk.environ("BROKEN", "of\nroot")
+    for name, words in {"NO_SUCH": "NO_SUCH is not set", "BROKEN": "holds a line break"}.items():
+        await desk.refused(f"^--token-env: .*{words}", "list", "--token-env", name, code=2)
+
+
+async def test_an_operators_token_that_cannot_be_read_is_none(desk: Desk) -> None:
+    """Its file is gone: the gateway asks for one, and the refusal says how to give it."""
+    async with held(desk, OPERATOR):
+        (desk.folder / "token").unlink()
+        assert await desk.run("list") == Said(1, "", f"send Authorization: Bearer TOKEN{HINT}\n")
+
+
+async def test_a_journal_whose_place_cannot_be_had_is_one_clear_line(desk: Desk) -> None:
+    """Its reference leads nowhere."""
+    desk.config.write_text(desk.config.read_text() + '\n[journal]\nurl = { env = "NO_SUCH" }\n')
+    await desk.refused(r"\[journal\] url: the environment variable NO_SUCH is not set", "list")
+
+
+def test_an_address_of_version_6_keeps_its_brackets() -> None:
+    """And what listens everywhere is asked here."""
+    for listen, url in {
+        "[::1]:8080": "http://[::1]:8080",
+        "[::]:8080": "http://[::1]:8080",
+        "0.0.0.0:80": "http://127.0.0.1:80",
+        "gateway.example:80": "http://gateway.example:80",
+    }.items():
+        assert _address(Config(server=Server(listen=listen), upstreams={}, routes=[])) == url
+
+
+async def test_an_argument_that_is_no_text_is_refused(desk: Desk) -> None:
+    """As the shell passes what is not UTF-8 on."""
+    said = await desk.run("show", "\udcff")
+    assert (said.code, said.out) == (2, "")
+    assert "is not UTF-8" in said.err
 
 
 # ------------------------------------------------------------------ faults

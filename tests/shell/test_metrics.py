@@ -8,7 +8,7 @@ from msgspec import Struct
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.core.errors import PROBLEMS, Problem
+from gateway.core.errors import Problem
 from gateway.core.events import (
     Claimed,
     Committed,
@@ -25,6 +25,7 @@ from gateway.core.events import (
     Routed,
 )
 from gateway.core.losses import LEAVES
+from gateway.core.problem_index import PROBLEMS
 from gateway.core.result import Discrepancy, Loss
 from gateway.shell.catalog import dialects
 from gateway.shell.configuration import load

@@ -244,8 +244,11 @@ async def test_a_key_that_is_always_taken_and_freed_is_given_up(url: str) -> Non
             "CREATE TRIGGER nothing BEFORE UPDATE ON invoice_gateway.entries FOR EACH ROW EXECUTE FUNCTION nothing()",
             url=url,
         )
-        with pytest.raises(StoreError, match="others take and free this key all the time"):
-            await store.claim(entry(external_id=free.external_id))
+        claims = [store.claim(entry(external_id=free.external_id)), store.claim(entry())]
+        given_up, made = await asyncio.gather(*claims, return_exceptions=True)
+        assert isinstance(given_up, StoreError)
+        assert "others take and free this key all the time" in str(given_up)
+        assert isinstance(made, tuple), "the others of its batch do not hear of it"
 
 
 # ------------------------------------------------------------------ failures
@@ -303,9 +306,24 @@ async def test_many_callers_do_not_wait_longer_for_a_server_that_stands_still(ru
         began = monotonic()
         answers = await asyncio.gather(*(store.claim(entry()) for _ in range(50)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {StoreError}
+        assert not any(answer.unchanged for answer in answers if isinstance(answer, StoreError))
         assert monotonic() - began < BRIEF * 4
         running.thaw()
         assert all(claimed for claimed, _ in await asyncio.gather(*(store.claim(entry()) for _ in range(50))))
+
+
+async def test_where_there_is_no_server_nothing_was_changed(running: Server, url: str) -> None:
+    """No connection, no statement; the same once the store is closed. One that ended it in between may have made it."""
+    async with postgres_store(url, patience=BRIEF) as store:
+        running.stop("immediate")
+        await asyncio.gather(store.get("1"), return_exceptions=True)
+        with pytest.raises(StoreError) as nobody:
+            await store.claim(entry())
+        assert nobody.value.unchanged
+        running.start()
+    with pytest.raises(StoreError) as closed:
+        await store.claim(entry())
+    assert closed.value.unchanged
 
 
 async def test_opening_and_closing_end_in_time_too(running: Server, url: str) -> None:
@@ -345,8 +363,9 @@ async def test_a_server_that_cannot_be_written_is_read(running: Server, url: str
         _, there = await store.claim(entry())
         before = connections(url)
         running.read_only(True)
-        with pytest.raises(StoreError, match="cannot execute INSERT in a read-only transaction"):
+        with pytest.raises(StoreError, match="cannot execute INSERT in a read-only transaction") as refused:
             await store.claim(entry())
+        assert refused.value.unchanged
         assert await store.get(there.id) == there
         assert connections(url).isdisjoint(before), "after a failover, the old ones lead to the wrong server"
         async with postgres_store(url) as another:
@@ -432,6 +451,18 @@ async def test_an_id_that_exists_fails_one_claim_of_many(url: str) -> None:
         wanted = [entry(), entry(id=there.id), entry()]
         answers = await asyncio.gather(*(store.claim(one) for one in wanted), return_exceptions=True)
         assert [type(answer) for answer in answers] == [tuple, UnstorableError, tuple]
+
+
+async def test_what_cannot_be_stored_fails_one_of_many(url: str) -> None:
+    """Of the claims and of the outcomes; the others of its statement are written."""
+    async with postgres_store(url) as store:
+        wanted = [entry(), entry(upstream="\0"), entry()]
+        answers = await asyncio.gather(*(store.claim(one) for one in wanted), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [tuple, UnstorableError, tuple]
+        done = [stepped(wanted[0], "created", 1.0, upstream_id="\0"), stepped(wanted[2], "created", 1.0)]
+        changes = [store.replace(wanted[0], done[0]), store.replace(wanted[2], done[1])]
+        written = await asyncio.gather(*changes, return_exceptions=True)
+        assert [type(answer) for answer in written] == [UnstorableError, bool]
 
 
 @pytest.mark.parametrize("changes", [{"fingerprint": "s3cret\0"}, {"fingerprint": "s3cret", "revision": 2**40}])

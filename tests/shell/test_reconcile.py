@@ -11,7 +11,8 @@ from gateway.core.journal import dispatch_of
 from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 from gateway.core.results import stored
 from gateway.shell.reconcile import Reconciler
-from tests.support.engines import FIRST, LATER, NOT_SENT, QUIET, REJECTED, UNKNOWN, Side, created, until, working
+from gateway.shell.records import Verdict
+from tests.support.engines import FIRST, LATER, NOT_SENT, QUIET, REJECTED, ROOT, UNKNOWN, Side, created, until, working
 
 AGAIN = [NotSent("connect", "refused"), Unknown("timeout", "no answer")]
 
@@ -211,3 +212,17 @@ async def test_the_worker_goes_on_after_an_outage(tmp_path: Path) -> None:
         await until(lambda: bool(works.heard(InDoubt)))
         assert works.heard(InDoubt)[0].doubts.keys() >= works.engine.exchanges.in_flight.keys()
         await until(lambda: bool(works.heard(Reconciled)))
+
+
+async def test_an_upstream_that_is_gone_is_told_of_until_its_doubts_are_settled(tmp_path: Path) -> None:
+    """A gauge keeps its last value: that nothing is in doubt any more has to be said."""
+    async with working(tmp_path, chargeover=Side(UNKNOWN)) as works:
+        await works.submit()
+    async with working(tmp_path, gone=[FIRST]) as works:
+        worker: Reconciler = works.engine.reconciler
+        await worker._tell_doubts()  # noqa: SLF001 - what it does every few seconds
+        doubt = await works.entry()
+        verdict = Verdict("not_sent", "looked")
+        await works.engine.records.resolve(doubt.id, verdict, ROOT)
+        await worker._tell_doubts()  # noqa: SLF001
+        assert [told.doubts.get(FIRST, (None,))[0] for told in works.heard(InDoubt)] == [1, 0]

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import ClientSession, web
 from msgspec import Struct
 
-from gateway.core.errors import PROBLEMS
 from gateway.core.events import Event, Refused
+from gateway.core.problem_index import PROBLEMS
 from gateway.shell import logs
 from gateway.shell.clients import Clients
 from gateway.shell.server import Api, Limits

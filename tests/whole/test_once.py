@@ -24,6 +24,7 @@ from tests.support.running import (
     sandbox,
     serving,
     timeout,
+    unreachable,
 )
 
 DIALECTS = sorted(NAMES)
@@ -269,6 +270,15 @@ async def test_a_delivery_can_be_left_to_the_gateway(dialect: str, tmp_path: Pat
         assert (read.status, read.json["outcome"]) == (200, "created")
         assert (await world.send(invoice(dialect), headers=LATER)).status == 200
         assert len(await world.stored(dialect)) == 1
+
+
+async def test_who_did_not_ask_for_it_hears_of_no_preference(tmp_path: Path) -> None:
+    """The same invoice waits for its delivery: 202, but nothing of this request was applied (RFC 7240)."""
+    async with running(tmp_path, unreachable("chargeover")) as world:
+        await world.send(invoice("chargeover"), headers=LATER)
+        answer = await world.send(invoice("chargeover"))
+        assert answer.status == 202
+        assert "Preference-Applied" not in answer.headers
 
 
 async def test_a_caller_may_wait_a_little(tmp_path: Path) -> None:
