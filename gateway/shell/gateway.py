@@ -178,7 +178,7 @@ class Gateway:
             return self._replay(entry, asked)
         left = asked.began + self._exchanges.timeout(entry.upstream) - self._clock()
         entry = await self._journal.ended(entry, max(left, 0.0))
-        if entry.state in PENDING:
+        if entry.state == "sending":
             raise about(InProgress("another request with this external_id is being worked on"), entry)
         return self._replay(entry, asked)
 

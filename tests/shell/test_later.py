@@ -162,6 +162,20 @@ async def test_the_same_again_hears_that_it_is_pending(tmp_path: Path) -> None:
         assert works.side.posts == 1
 
 
+async def test_who_met_a_try_that_came_to_nothing_hears_that_it_waits(tmp_path: Path) -> None:
+    """It was being sent when the same came again, and waits for its next try by then: pending, not in progress."""
+    async with working(tmp_path, fallback=False, chargeover=Side(NOT_SENT)) as works:
+        works.side.open.clear()
+        await works.submit(preference=LATER)
+        trying = asyncio.create_task(works.work())
+        await works.side.reached.wait()
+        again = asyncio.create_task(works.submit())
+        await asyncio.sleep(0.02)
+        works.side.open.set()
+        await trying
+        assert (await again).result.outcome == "pending"
+
+
 async def test_after_a_restart_what_waits_is_delivered(tmp_path: Path) -> None:
     """By another engine on the same file; its caller may ask for it under the same id."""
     async with working(tmp_path) as works:
