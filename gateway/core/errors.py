@@ -244,6 +244,18 @@ class UpstreamUnavailable(Problem):
     retryable = True
 
 
+class RateLimited(Problem):
+    """This client sends faster than it may.
+
+    The limit is `rate` of this client under `[clients]`, in requests a second; it allows for a second's worth at once.
+    Nothing was sent to any upstream; send the same request again after `Retry-After`.
+    """
+
+    slug = "rate-limited"
+    status = 429
+    retryable = True
+
+
 class Overloaded(Problem):
     """The gateway has more requests than it takes at once.
 

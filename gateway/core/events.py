@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gateway.core.breaker import State
 from gateway.core.result import Discrepancy, Loss
 
 
@@ -78,6 +79,22 @@ class Postponed(Struct, frozen=True, tag="postponed"):
     upstream: str
     reason: str
     seconds: float
+
+
+class Retried(Struct, frozen=True, tag="retried"):
+    """An exchange certainly sent nothing: it is tried again at the same upstream in `seconds`."""
+
+    invoice: str
+    upstream: str
+    reason: str
+    seconds: float
+
+
+class BreakerTurned(Struct, frozen=True, tag="breaker-turned"):
+    """An upstream is left alone (`open`), tried with one probe (`half-open`), or used again (`closed`)."""
+
+    upstream: str
+    state: State
 
 
 class Replayed(Struct, frozen=True, tag="replayed"):
@@ -172,6 +189,8 @@ Event = (
     | Answered
     | Concluded
     | Postponed
+    | Retried
+    | BreakerTurned
     | Replayed
     | Reconciled
     | Resolved

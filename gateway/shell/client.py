@@ -20,8 +20,11 @@ from gateway import __version__
 from gateway.core.dialect import Dialect
 from gateway.core.exchange import Reply, Request, Seen, judge
 from gateway.core.result import NotSent, Unknown
+from gateway.shell import trace
 from gateway.shell.auth import Credentials, Headers
 
+ALLOWED = frozenset(("accept", "accept-language", "content-type", "idempotency-key"))
+"""The headers that a mapping may send. Of what a caller sent nothing goes on by itself; credentials are added."""
 MOST_BYTES = 10 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 # Of the time that is left: less than all of it, so that a connection which is not made in time is told from an answer
@@ -124,7 +127,7 @@ class Sender:
                 request.method,
                 URL(self.base_url + request.path, encoded=True),
                 data=request.body or None,
-                headers=request.headers + credentials,
+                headers=_headers(request) + credentials,
                 allow_redirects=False,
                 timeout=timeout,
             ) as response:
@@ -149,6 +152,13 @@ class Sender:
                 return Unknown("oversized", f"the answer is larger than {MOST_BYTES} bytes", response.status)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, bytes(body), headers)
+
+
+def _headers(request: Request) -> Headers:
+    """What a request says beside its body: of what the mapping wants only what is allowed, and the trace."""
+    found = tuple(header for header in request.headers if header[0].lower() in ALLOWED)
+    current = trace.CURRENT.get()
+    return found if current is None else (*found, ("traceparent", current.onward()))
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:

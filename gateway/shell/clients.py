@@ -1,4 +1,4 @@
-"""Incoming tokens: who calls. Only hashes are kept, and they are compared in constant time."""
+"""Incoming requests: who calls, and how often it may. Of tokens only hashes are kept, compared in constant time."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -6,8 +6,9 @@ from hmac import compare_digest
 from pathlib import Path
 
 from gateway.core.config import Client
-from gateway.core.errors import Unauthenticated
+from gateway.core.errors import RateLimited, Unauthenticated
 from gateway.core.plan import Caller
+from gateway.shell.lanes import limiter
 from gateway.shell.secrets import resolve, tokens
 
 LOCAL = Caller("local", operator=True)
@@ -19,6 +20,7 @@ class Clients:
 
     def __init__(self, clients: Mapping[str, Client], folder: Path) -> None:
         self._known: list[tuple[bytes, Caller]] = []
+        self._limits = {name: limiter(client.rate) for name, client in clients.items() if client.rate is not None}
         for name, client in clients.items():
             allowed = None if client.upstreams is None else frozenset(client.upstreams)
             caller = Caller(name, client.operator, allowed)
@@ -27,6 +29,18 @@ class Clients:
             digests = [bytes.fromhex(text) for text in hashes]
             digests += [sha256(resolve(secret, folder).encode()).digest() for secret in tokens(client)]
             self._known += [(digest, caller) for digest in digests]
+
+    async def count(self, caller: Caller) -> None:
+        """Count a request of this caller.
+
+        Raises:
+            RateLimited: it sends faster than it may.
+        """
+        if (limit := self._limits.get(caller.name)) is not None:
+            if not limit.has_capacity():
+                words = f"{caller.name} may send {limit.max_rate:g} requests in {limit.time_period:g} s"
+                raise RateLimited(words, retry_after=limit.time_period / limit.max_rate)
+            await limit.acquire()
 
     def caller(self, authorization: str | None) -> Caller:
         """Who sent this `Authorization` header.

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 from structlog.typing import FilteringBoundLogger
 
 from gateway.core import config as settings
+from gateway.core.breaker import Rules
 from gateway.core.config_faults import listener
 from gateway.core.events import Committed, Event
 from gateway.core.explain import Target
@@ -20,6 +21,7 @@ from gateway.shell.engine import Engine, Policy
 from gateway.shell.exchanges import Counterpart
 from gateway.shell.journal import Store, StoreError
 from gateway.shell.journal.opening import store_of
+from gateway.shell.lanes import Width
 from gateway.shell.metrics import Metrics
 from gateway.shell.secrets import resolve
 from gateway.shell.server import Api, Health, Limits
@@ -78,10 +80,12 @@ class Service:
         self._sessions = kept, single = client.session(), client.session(reuse=False)
         senders = _senders(loaded, kept, single)
         counterparts = {
-            name: Counterpart(sender, settings.seconds(loaded.config.upstreams[name].timeout))
+            name: Counterpart(sender, settings.seconds(each.timeout), Width(each.max_in_flight, each.queue, each.rate))
             for name, sender in senders.items()
+            for each in [loaded.config.upstreams[name]]
         }
         self._engine = engine = Engine(book(loaded), counterparts, store, tell, policy(loaded.config))
+        metrics.watch(engine.exchanges.lanes)
         engine.start()
         api = Api(
             engine.gateway,
@@ -89,7 +93,7 @@ class Service:
             Clients(loaded.config.clients, loaded.folder),
             targets(senders),
             Limits(settings.size(server.max_body), settings.seconds(server.body_timeout), server.max_in_flight),
-            in_flight=engine.exchanges.in_flight,
+            lanes=engine.exchanges.lanes,
             tell=tell,
         )
         self._health.alive = store.alive
@@ -142,7 +146,15 @@ def policy(config: settings.Config) -> Policy:
         settings.seconds(config.delivery.deliver_by),
         tuple(settings.seconds(text) for text in config.reconcile.delays),
         settings.seconds(config.journal.keep_bodies),
+        config.delivery.attempts,
+        breaker_rules(config.breaker),
     )
+
+
+def breaker_rules(breaker: settings.Breaker) -> Rules:
+    """When an upstream is left alone."""
+    window, opened = settings.seconds(breaker.window), settings.seconds(breaker.open)
+    return Rules(window, breaker.min_calls, breaker.failure_rate, opened)
 
 
 def journal_store(loaded: Loaded, tell: Callable[[Event], None]) -> Store:

@@ -1,15 +1,17 @@
 """The delivery of an invoice that the journal holds: attempt, stand-ins while it is certainly not sent, outcome."""
 
+import math
+from asyncio import sleep
 from collections.abc import Callable
 
 from msgspec import Struct, structs
 
 from gateway.core.answer import ENCODER, Attempt, Result, Timings, moment, span
 from gateway.core.errors import Untranslatable
-from gateway.core.events import Answered, Concluded, Event, Postponed, Sending
+from gateway.core.events import Answered, Concluded, Event, Postponed, Retried, Sending
 from gateway.core.exchange import Reply
 from gateway.core.invoice import Invoice
-from gateway.core.journal import STATES, Dispatch, Entry, backoff, delay, dispatch_of, packed, stepped
+from gateway.core.journal import RETRIED, STATES, Dispatch, Entry, backoff, delay, dispatch_of, packed, pause, stepped
 from gateway.core.parse import recall
 from gateway.core.plan import Book, Leg, next_leg
 from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
@@ -30,7 +32,8 @@ class Work(Struct, frozen=True):
     """An invoice that is being delivered: claimed as `entry` says, until `deadline` by the clock.
 
     `entry` is durable before anything of it is sent. `again`: something may have been sent under this key before, and
-    was believed absent. `tried` names a claim that may have taken the place of the entry's, and was never sent.
+    was believed absent. `tried` names a claim that may have taken the place of the entry's, and was never sent. Its
+    caller waits until `ends`, whoever stands in.
     """
 
     entry: Entry
@@ -43,6 +46,7 @@ class Work(Struct, frozen=True):
     seconds: float = 0.0
     again: bool = False
     tried: str = ""
+    ends: float = math.inf
 
 
 class Ready(Struct, frozen=True):
@@ -75,6 +79,7 @@ class Delivery:
         jitter: Callable[[], float],
         make_id: Callable[[], str],
         delays: tuple[float, ...],
+        attempts: int,
     ) -> None:
         self.book = book
         self._exchanges = exchanges
@@ -84,15 +89,17 @@ class Delivery:
         self.jitter = jitter
         self.make_id = make_id
         self.delays = delays
+        self._attempts = attempts
 
-    def prepared(self, dispatch: Dispatch, leg: Leg) -> Ready:
-        """How `leg` will be sent, from now on.
+    def prepared(self, dispatch: Dispatch, leg: Leg, ends: float = math.inf) -> Ready:
+        """How `leg` will be sent, from now on, and no later than `ends` by the clock.
 
         All of its times are taken here, before it is written: a process that is paused while it waits for the journal
         is too late by its own clock when it goes on.
         """
         upstream, translation = leg.upstream, leg.translation
-        timeout, now = self._exchanges.timeout(upstream.name), self._journal.now()
+        began, now = self.clock(), self._journal.now()
+        timeout = max(min(self._exchanges.timeout(upstream.name), ends - began), 0.0)
         dispatch = structs.replace(
             dispatch,
             claim=self.make_id(),
@@ -101,7 +108,7 @@ class Delivery:
             started_at=now,
             quiet_until=now + timeout + upstream.settle,
         )
-        return Ready(dispatch, now + timeout + LEASE_MARGIN, self.clock() + timeout)
+        return Ready(dispatch, now + timeout + LEASE_MARGIN, began + timeout)
 
     async def resume(self, entry: Entry, owner: str) -> None:
         """Deliver an invoice that waits, unless its time is over: by the configuration as it is now."""
@@ -146,7 +153,7 @@ class Delivery:
     async def deliver(self, work: Work) -> Delivered:
         """Send the invoice to its upstream, or to those that may stand in while it is certainly not sent."""
         while True:
-            outcome, reply, work = await self._attempt(work)
+            outcome, reply, work = await self._attempts_at_one(work)
             if not isinstance(outcome, NotSent):
                 break
             following = self._stand_in(work)
@@ -160,16 +167,30 @@ class Delivery:
             return await self._postpone(work, outcome)
         return await self._conclude(work, outcome, reply)
 
+    async def _attempts_at_one(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
+        """Send to one upstream, and again while certainly nothing was sent, under the same claim."""
+        tries = 0
+        while True:
+            tries += 1
+            outcome, reply, work = await self._attempt(work)
+            if not (isinstance(outcome, NotSent) and outcome.reason in RETRIED and tries < self._attempts):
+                return outcome, reply, work
+            wait = max(pause(tries, self.jitter()), outcome.retry_after or 0.0)
+            if self.clock() + wait >= work.deadline:
+                return outcome, reply, work
+            self._tell(Retried(work.entry.id, work.entry.upstream, outcome.reason, wait))
+            await sleep(wait)
+
     async def _attempt(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
         upstream, dispatch = self.book.upstreams[work.entry.upstream], work.dispatch
         self._tell(Sending(work.request_id, work.entry.id, upstream.name))
-        began = self.clock()
         conversation = upstream.dialect.create(dispatch.translation, work.again)
-        ended = await self._exchanges.lead(upstream.name, conversation, work.deadline)
+        patient = dispatch.deliver_by is None  # what waits anyway need not wait here
+        ended = await self._exchanges.lead(upstream.name, conversation, work.deadline, patient=patient)
         outcome = ended.outcome
         if isinstance(outcome, Absent):
             outcome = Unknown("mapping", "a creation cannot end with an absence")
-        seconds = self.clock() - began
+        seconds = ended.seconds
         reason = outcome.reason if isinstance(outcome, (NotSent, Unknown)) else None
         told = (upstream.name, name(outcome), reason, outcome.http_status, seconds)
         self._tell(Answered(work.request_id, work.entry.id, *told))
@@ -183,7 +204,7 @@ class Delivery:
             leg, rest = next_leg(work.invoice, work.totals, work.dispatch.rest, self.book)
         except Untranslatable:
             return None
-        ready = self.prepared(structs.replace(work.dispatch, rest=rest), leg)
+        ready = self.prepared(structs.replace(work.dispatch, rest=rest), leg, work.ends)
         now = ready.dispatch.started_at
         dispatch, upstream = packed(ready.dispatch), leg.upstream.name
         entry = stepped(work.entry, "sending", now, due_at=ready.due_at, upstream=upstream, dispatch=dispatch)

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway.core.breaker import Rules
 from gateway.core.events import Event
 from gateway.core.plan import Book
 from gateway.shell.delivery import Delivery
@@ -22,11 +23,16 @@ from gateway.shell.retention import Retention
 
 
 class Policy(Struct, frozen=True):
-    """Seconds: until what waits is given up, between the checks of a doubt, until details are removed."""
+    """Seconds: until what waits is given up, between the checks of a doubt, until details are removed.
+
+    `attempts` is how often one upstream is tried while nothing was sent; `breaker` when it is left alone.
+    """
 
     deliver_by: float = 86_400.0
     delays: tuple[float, ...] = (1.0, 5.0, 30.0, 300.0)
     keep_bodies: float = 30 * 86_400.0
+    attempts: int = 3
+    breaker: Rules = Rules()
 
 
 class Engine:
@@ -47,7 +53,7 @@ class Engine:
         self._tell = tell
         owner = make_id()
         self.journal = Journal(store, tell)
-        self.exchanges = Exchanges(counterparts, clock)
+        self.exchanges = Exchanges(counterparts, clock, tell, policy.breaker)
         self.delivery = Delivery(
             book,
             self.exchanges,
@@ -57,6 +63,7 @@ class Engine:
             jitter=jitter,
             make_id=make_id,
             delays=policy.delays,
+            attempts=policy.attempts,
         )
         self.reconciler = Reconciler(self.delivery, self.exchanges, self.journal, tell, owner)
         self.gateway = Gateway(

@@ -1,12 +1,15 @@
-"""Exchanges with upstreams: leads a conversation turn by turn, before one deadline for all of them."""
+"""Exchanges with upstreams: leads a conversation turn by turn, each in its lane, before one deadline for all turns."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from gateway.core.breaker import Rules, Sign, sign
+from gateway.core.events import Event
 from gateway.core.exchange import MOST_TURNS, Reply, Request, Search, Seen, advance
 from gateway.core.result import Absent, NotSent, Outcome, Unknown
+from gateway.shell.lanes import Lane, Width
 
 Clock = Callable[[], float]
 """Seconds from any beginning, which never go back."""
@@ -23,45 +26,61 @@ class Sends(Protocol):
 
 
 class Counterpart(Struct, frozen=True):
-    """How to reach an upstream: its sender, and the seconds that an exchange may take."""
+    """How to reach an upstream: its sender, the seconds that an exchange may take, and how many at once."""
 
     sender: Sends
     timeout: float
+    width: Width = Width()
 
 
 class Ended(Struct, frozen=True):
-    """How an exchange ended, with the first and the last answer as they came."""
+    """How an exchange ended, with the first and the last answer as they came, and the seconds that it took."""
 
     outcome: Outcome | Absent
     first: Reply | None = None
     last: Reply | None = None
+    seconds: float = 0.0
 
 
 class Exchanges:
     """Every exchange goes through here."""
 
-    def __init__(self, counterparts: Mapping[str, Counterpart], clock: Clock) -> None:
+    def __init__(
+        self,
+        counterparts: Mapping[str, Counterpart],
+        clock: Clock,
+        tell: Callable[[Event], None],
+        rules: Rules = Rules(),  # noqa: B008 - a frozen value
+    ) -> None:
         self._counterparts = counterparts
         self._clock = clock
-        self.in_flight = dict.fromkeys(counterparts, 0)
+        self.lanes = {name: Lane(name, each.width, rules, clock, tell) for name, each in counterparts.items()}
 
     def timeout(self, upstream: str) -> float:
         """The seconds that an exchange with the upstream may take; 0 where there is no such upstream any more."""
         found = self._counterparts.get(upstream)
         return found.timeout if found is not None else 0.0
 
-    async def lead(self, upstream: str, conversation: Search, deadline: float) -> Ended:
-        """Lead a conversation to its end. No turn of it begins after the `deadline`, which is by the clock given."""
-        counterpart = self._counterparts[upstream]
-        self.in_flight[upstream] += 1
+    async def lead(self, upstream: str, conversation: Search, deadline: float, *, patient: bool = True) -> Ended:
+        """Lead a conversation to its end. No turn of it begins after the `deadline`, which is by the clock given.
+
+        Who is not `patient` does not wait where others wait already.
+        """
+        counterpart, lane = self._counterparts[upstream], self.lanes[upstream]
+        entered = await lane.enter(lambda: deadline - self._clock(), patient=patient)
+        if isinstance(entered, NotSent):
+            conversation.close()
+            return Ended(entered)
+        said, began = Sign.NOTHING, self._clock()
         try:
             ended = await self._lead(counterpart.sender, conversation, deadline)
+            said = sign(ended.outcome)
         finally:
-            self.in_flight[upstream] -= 1
+            lane.leave(entered, said)
         if isinstance(ended.outcome, NotSent) and ended.outcome.reason == "unauthorized":
             # Some upstreams say so inside an answer that only the mapping can read.
             counterpart.sender.distrust()
-        return ended
+        return structs.replace(ended, seconds=self._clock() - began)
 
     async def _lead(self, sender: Sends, conversation: Search, deadline: float) -> Ended:
         first = last = None

@@ -1,5 +1,6 @@
 """What callers ask of the gateway: deliver an invoice, once, whatever happened to the requests before."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -28,10 +29,14 @@ def new_id() -> str:
 
 
 class Preference(Struct, frozen=True):
-    """How a caller wants its answer (RFC 7240): at once and without the outcome, or after up to `wait` seconds."""
+    """How a caller wants its answer (RFC 7240): at once and without the outcome, or after up to `wait` seconds.
+
+    `within` is how many seconds it waits at all (`X-Request-Timeout-Ms`).
+    """
 
     respond_async: bool = False
     wait: float = 0.0
+    within: float = math.inf
 
 
 AT_ONCE = Preference()
@@ -126,6 +131,7 @@ class Gateway:
                 deliver_by=now + self._deliver_by if later else None,
             ),
             leg,
+            asked.ends,
         )
         entry = Entry(
             id=self._make_id(),
@@ -141,7 +147,8 @@ class Gateway:
             body=asked.content,
             dispatch=packed(ready.dispatch),
         )
-        return Work(entry, ready.dispatch, invoice, plan.totals, ready.deadline, asked.request_id, asked.began)
+        work = Work(entry, ready.dispatch, invoice, plan.totals, ready.deadline, asked.request_id, asked.began)
+        return structs.replace(work, ends=asked.ends)
 
     async def _accepted(self, work: Work, preference: Preference) -> Answer:
         """Deliver what was claimed, or leave it to the worker."""
@@ -176,7 +183,7 @@ class Gateway:
         """What an invoice hears that is being sent for another request: the answer of that, if it comes in time."""
         if asked.preference.respond_async:
             return self._replay(entry, asked)
-        left = asked.began + self._exchanges.timeout(entry.upstream) - self._clock()
+        left = min(asked.began + self._exchanges.timeout(entry.upstream), asked.ends) - self._clock()
         entry = await self._journal.ended(entry, max(left, 0.0))
         if entry.state == "sending":
             raise about(InProgress("another request with this external_id is being worked on"), entry)
@@ -203,6 +210,11 @@ class _Asked(Struct, frozen=True):
     request_id: str
     began: float
     preference: Preference
+
+    @property
+    def ends(self) -> float:
+        """When its caller stops waiting, by the clock; what is left to the gateway has its own time."""
+        return math.inf if self.preference.respond_async else self.began + self.preference.within
 
 
 def about(problem: Problem, entry: Entry) -> Problem:

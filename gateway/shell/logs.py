@@ -11,6 +11,7 @@ from msgspec import structs
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from gateway.core.events import Committed, Concluded, Defect, Event, InDoubt, JournalFailed, Reconciled, Refused, Routed
+from gateway.shell import trace
 
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -60,21 +61,23 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
     """A listener that prints events; never a party's name or address, never an upstream's words about one."""
 
     def hear(event: Event) -> None:
+        found = trace.CURRENT.get()
+        told = log if found is None else log.bind(trace_id=found.trace_id)
         match event:
             case Routed() | Committed() | InDoubt():
                 pass  # `concluded` says the first again; the others are for metrics
             case Concluded():
-                log.info("concluded", **_concluded(event))
+                told.info("concluded", **_concluded(event))
             case Reconciled():
-                log.info("reconciled", **_reconciled(event))
+                told.info("reconciled", **_reconciled(event))
             case Refused():
-                log.info("refused", **_refused(event))
+                told.info("refused", **_refused(event))
             case JournalFailed():
-                log.error("journal-failed", **_rounded(event))
+                told.error("journal-failed", **_rounded(event))
             case Defect():
-                log.error("defect", **_rounded(event))
+                told.error("defect", **_rounded(event))
             case _:
-                log.info(str(type(event).__struct_config__.tag), **_rounded(event))
+                told.info(str(type(event).__struct_config__.tag), **_rounded(event))
 
     return hear
 

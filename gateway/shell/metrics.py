@@ -4,7 +4,7 @@ Every combination that is known in advance exists at 0 from the start, so that a
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway import __version__
+from gateway.core.breaker import STATES
 from gateway.core.dialect import Upstream
 from gateway.core.events import (
     FINDINGS,
@@ -24,11 +25,13 @@ from gateway.core.events import (
     Reconciled,
     Refused,
     Replayed,
-    Sending,
+    Retried,
 )
+from gateway.core.journal import RETRIED
 from gateway.core.losses import pattern
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Rule
+from gateway.shell.lanes import Lane
 
 PREFIX = "invoice_gateway_"
 OUTCOMES = ("created", "rejected", "not_sent", "unknown")
@@ -66,6 +69,11 @@ class Metrics:
         )
         self.overhead = self._times("overhead", "Time of an invoice that was not an upstream's", OVERHEAD_SECONDS)
         self.in_flight = self._gauge("in_flight", "Exchanges under way", "upstream")
+        self.queued = self._gauge("queue_depth", "Exchanges that wait for a place", "upstream")
+        turned = "Whether an upstream is used: 0 closed, 1 half-open, 2 open"
+        self.breaker = self._gauge("breaker_state", turned, "upstream")
+        again = "Exchanges tried again, since certainly nothing was sent, by why not"
+        self.retries = self._counter("retries", again, "upstream", "reason")
         lost = "Canonical fields that an upstream did not get as they were sent"
         self.losses = self._counter("losses", lost, "upstream", "pointer", "disposition")
         self.discrepancies = self._counter(
@@ -119,25 +127,31 @@ class Metrics:
 
     def _prepare_upstream(self, upstream: Upstream) -> None:
         name = upstream.name
-        for gauge in (self.in_flight, self.unresolved, self.unresolved_age):
+        for gauge in (self.in_flight, self.queued, self.breaker, self.unresolved, self.unresolved_age):
             gauge(name)
         for outcome in OUTCOMES:
             self.upstream_durations(name, outcome)
         for finding in FINDINGS:
             self.reconciliations(name, finding)
+        for reason in RETRIED:
+            self.retries(name, reason)
         for pointer in DISCREPANCIES:
             self.discrepancies(name, pointer)
         for leaf, fate in upstream.dialect.fates.items():
             for disposition in fate.losses:
                 self.losses(name, leaf, disposition)
 
+    def watch(self, lanes: Mapping[str, Lane]) -> None:
+        """Read the state of the lanes whenever the metrics are asked for."""
+        for name, lane in lanes.items():
+            self.in_flight(name).set_function(partial(getattr, lane, "in_flight"))
+            self.queued(name).set_function(partial(getattr, lane, "waiting"))
+            self.breaker(name).set_function(partial(_breaker_state, lane))
+
     def hear(self, event: Event) -> None:
         """Count an event."""
         match event:
-            case Sending(upstream=upstream):
-                self.in_flight(upstream).inc()
             case Answered(upstream=upstream, outcome=outcome, seconds=seconds):
-                self.in_flight(upstream).dec()
                 self.upstream_durations(upstream, outcome).observe(seconds)
             case Concluded():
                 self._concluded(event)
@@ -150,6 +164,8 @@ class Metrics:
 
     def _hear_journal(self, event: Event) -> None:
         match event:
+            case Retried(upstream=upstream, reason=reason):
+                self.retries(upstream, reason).inc()
             case Committed(seconds=seconds):
                 self.commits.observe(seconds)
             case Reconciled():
@@ -185,6 +201,10 @@ class Metrics:
         if event.amount is not None and event.amount > 0:
             # Prometheus counts in floats: good enough for a graph, and nothing is ever computed from it.
             self.amounts(event.upstream, event.currency).inc(float(event.amount))
+
+
+def _breaker_state(lane: Lane) -> float:
+    return float(tuple(STATES).index(type(lane.breaker)))
 
 
 @lru_cache(maxsize=16384)

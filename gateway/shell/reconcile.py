@@ -49,7 +49,7 @@ class Reconciler:
         self._clock = delivery.clock
         self._owner = owner
         self._woken = asyncio.Event()
-        self._told_of = set(exchanges.in_flight)
+        self._told_of = set(exchanges.lanes)
         self._working: dict[str, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
@@ -100,7 +100,7 @@ class Reconciler:
         self._tell(InDoubt({name: found.get(name, (0, 0.0)) for name in self._told_of}))
 
     def _lease(self) -> float:
-        longest = max((self._exchanges.timeout(name) for name in self._exchanges.in_flight), default=0.0)
+        longest = max((self._exchanges.timeout(name) for name in self._exchanges.lanes), default=0.0)
         return longest + LEASE_MARGIN
 
     async def _work(self, entry: Entry) -> None:
@@ -121,7 +121,9 @@ class Reconciler:
             return await self._unaskable(entry)
         asked_at = self._journal.now()
         deadline = self._clock() + self._exchanges.timeout(upstream.name)
-        ended = await self._exchanges.lead(upstream.name, upstream.dialect.lookup(dispatch.translation), deadline)
+        ended = await self._exchanges.lead(
+            upstream.name, upstream.dialect.lookup(dispatch.translation), deadline, patient=False
+        )
         return await self._judged(entry, dispatch, ended, asked_at)
 
     async def _judged(self, entry: Entry, dispatch: Dispatch, ended: Ended, asked_at: float) -> Entry:

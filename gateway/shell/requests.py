@@ -1,5 +1,6 @@
 """What a request asks for beside its invoice: preferences, queries, verdicts. Every fault at once."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -15,6 +16,7 @@ from gateway.shell.records import Verdict
 
 MOST_LISTED = 200
 MOST_WAIT = 60.0
+MOST_MILLISECONDS = 600_000
 
 STATES: dict[str, tuple[State, ...]] = {
     "created": ("created",),
@@ -29,6 +31,7 @@ _ID = re.compile(r"[0-9a-f-]{36}")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 # A name and, if it has one, its value; then its parameters, up to the next comma that is not quoted.
 _PREFERENCE = re.compile(rf'(?:^|,)\s*([^\s=;,"]+)(?:\s*=\s*({_QUOTED}|[^\s;,"]*))?(?:[^",]|{_QUOTED})*')
+_MILLISECONDS = re.compile(r"[0-9]{1,6}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _LIMIT = re.compile(r"0*([0-9]{1,3})")
 _PARAMETERS = ("external_id", "outcome", "limit", "cursor", "client")
@@ -46,6 +49,20 @@ def preferred(headers: Iterable[str]) -> Preference:
         return AT_ONCE
     wait = found.get("wait", "")
     return Preference(respond_async=True, wait=min(float(wait), MOST_WAIT) if _SECONDS.fullmatch(wait) else 0.0)
+
+
+def within(header: str | None) -> float:
+    """How many seconds the caller waits, of `X-Request-Timeout-Ms` in milliseconds; infinity where it does not say.
+
+    Raises:
+        InvalidRequest: it says something else.
+    """
+    if header is None:
+        return math.inf
+    if not (_MILLISECONDS.fullmatch(header) and 1 <= int(header) <= MOST_MILLISECONDS):
+        fault = Fault("", "range", f"X-Request-Timeout-Ms must be a number from 1 to {MOST_MILLISECONDS}")
+        raise InvalidRequest(fault.detail, (fault,))
+    return int(header) / 1000
 
 
 def asked(parameters: Mapping[str, str]) -> Query:

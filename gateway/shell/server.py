@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from gateway.core.answer import ENCODER
+from gateway.core.breaker import STATES
 from gateway.core.errors import (
     Internal,
     MethodNotAllowed,
@@ -27,11 +28,12 @@ from gateway.core.journal import Entry
 from gateway.core.plan import Caller
 from gateway.core.results import stored_json
 from gateway.core.wording import quoted
-from gateway.shell import logs, problems
+from gateway.shell import logs, problems, trace
 from gateway.shell.clients import Clients
 from gateway.shell.gateway import Answer, Gateway, Preference, new_id
+from gateway.shell.lanes import Lane
 from gateway.shell.records import Records
-from gateway.shell.requests import asked, preferred, verdict_of
+from gateway.shell.requests import asked, preferred, verdict_of, within
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
@@ -58,7 +60,7 @@ class Api:
         targets: dict[str, Target],
         limits: Limits,
         *,
-        in_flight: Mapping[str, int],
+        lanes: Mapping[str, Lane],
         tell: Callable[[Event], None],
     ) -> None:
         self._gateway = gateway
@@ -67,7 +69,7 @@ class Api:
         self._targets = targets
         self._limits = limits
         self._tell = tell
-        self._upstreams_in_flight = in_flight
+        self._lanes = lanes
         self._in_flight = 0
 
     def application(self) -> web.Application:
@@ -87,6 +89,7 @@ class Api:
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[STARTED], request[REQUEST_ID] = time.monotonic(), new_id()
+        trace.CURRENT.set(trace.taken(request.headers.get("traceparent")))
         allow = ""
         try:
             return await handler(request)
@@ -115,13 +118,14 @@ class Api:
 
     async def submit(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices`."""
-        caller = self._caller(request)
+        caller = await self._caller(request)
         if self._in_flight >= self._limits.max_in_flight:
             raise Overloaded(f"{self._in_flight} requests are under way", retry_after=1.0)
         self._in_flight += 1
         try:
             body = await self._body(request)
             preference = preferred(request.headers.getall("Prefer", ()))
+            preference = structs.replace(preference, within=within(request.headers.get("X-Request-Timeout-Ms")))
             answer = await self._gateway.submit(body, _key(request), caller, request[REQUEST_ID], preference)
         finally:
             self._in_flight -= 1
@@ -147,12 +151,13 @@ class Api:
 
     async def read(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices/ID`."""
-        entry = await self._records.read(request.match_info["id"], self._caller(request))
+        caller = await self._caller(request)
+        entry = await self._records.read(request.match_info["id"], caller)
         return _json(_shown(request, entry))
 
     async def page(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices`."""
-        caller = self._caller(request)
+        caller = await self._caller(request)
         query = asked(request.query)
         found = await self._records.page(query, caller)
         shown, more = found[: query.limit - 1], len(found) == query.limit
@@ -162,14 +167,14 @@ class Api:
 
     async def resolve(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/ID/resolve`."""
-        caller = self._caller(request)
+        caller = await self._caller(request)
         verdict = verdict_of(await self._body(request))
         result = await self._records.resolve(request.match_info["id"], verdict, caller)
         return _json(ENCODER.encode(result))
 
     async def explain(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/explain`."""
-        caller = self._caller(request)
+        caller = await self._caller(request)
         body = await self._body(request)
         everywhere = request.query.get("all_upstreams", "").lower() in ("true", "1", "yes")
         found = explain(body, _key(request), caller, self._gateway.book, self._targets, all_upstreams=everywhere)
@@ -177,7 +182,7 @@ class Api:
 
     async def upstreams(self, request: web.Request) -> web.Response:
         """`GET /v1/upstreams`."""
-        caller = self._caller(request)
+        caller = await self._caller(request)
         return _json(msgspec.json.encode({"items": self._upstreams(caller)}))
 
     def _upstreams(self, caller: Caller) -> list[dict[str, object]]:
@@ -191,7 +196,9 @@ class Api:
                         "dialect": dialect.name,
                         "api": dialect.api,
                         "endpoint": dialect.endpoint,
-                        "in_flight": self._upstreams_in_flight[name],
+                        "breaker": STATES[type(self._lanes[name].breaker)],
+                        "in_flight": self._lanes[name].in_flight,
+                        "queued": self._lanes[name].waiting,
                         "protection": dialect.protection,
                         "money_rule": dialect.money_rule,
                         "capabilities": {
@@ -213,8 +220,10 @@ class Api:
         """`GET /problems/`."""
         return web.Response(text=problems.index_page(), content_type="text/html")
 
-    def _caller(self, request: web.Request) -> Caller:
-        return self._clients.caller(request.headers.get("Authorization"))
+    async def _caller(self, request: web.Request) -> Caller:
+        caller = self._clients.caller(request.headers.get("Authorization"))
+        await self._clients.count(caller)
+        return caller
 
     async def _body(self, request: web.Request) -> bytes:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":

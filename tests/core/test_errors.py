@@ -24,6 +24,7 @@ TABLE = [
     ("no-route", 422, "not_sent", False),
     ("untranslatable", 422, "not_sent", False),
     ("rejected", 422, "rejected", False),
+    ("rate-limited", 429, None, True),
     ("upstream-unavailable", 503, "not_sent", True),
     ("overloaded", 503, None, True),
     ("journal-unavailable", 503, None, True),

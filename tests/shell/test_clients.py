@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.config import Client, SecretRef
-from gateway.core.errors import Unauthenticated
+from gateway.core.errors import RateLimited, Unauthenticated
 from gateway.shell.clients import LOCAL, Clients
 
 HASH = sha256(b"hashed-token").hexdigest()
@@ -102,3 +102,23 @@ def test_no_token_is_kept() -> None:
     """Only hashes: a dump of the memory of this object shows none."""
     clients = Clients({"billing": Client(token="plain-token")}, FOLDER)
     assert "plain-token" not in repr(vars(clients))
+
+
+async def test_a_client_may_send_so_many_in_a_second() -> None:
+    """A second's worth at once; then it is told when to come again. Others do not notice."""
+    clients = Clients(
+        {"fast": Client(token="1", rate=3), "slow": Client(token="2", rate=0.5), "free": Client(token="3")}, FOLDER
+    )
+    fast, slow, free = (clients.caller(f"Bearer {token}") for token in "123")
+    for _ in range(3):
+        await clients.count(fast)
+    with pytest.raises(RateLimited) as refused:
+        await clients.count(fast)
+    assert refused.value.retry_after == pytest.approx(1 / 3)
+    assert refused.value.detail == "fast may send 3 requests in 1 s"
+    await clients.count(slow)
+    with pytest.raises(RateLimited) as refused:
+        await clients.count(slow)
+    assert refused.value.retry_after == 2.0
+    for _ in range(1000):
+        await clients.count(free)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.events import Event
 from gateway.core.exchange import MOST_TURNS, Conversation, Reply, Request, Search, Seen
 from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 from gateway.shell.exchanges import Counterpart, Ended, Exchanges
@@ -36,10 +37,19 @@ class Replies:
         self.distrusted += 1
 
 
+def nobody(event: Event) -> None:
+    """Hears nothing."""
+
+
+def in_flight(exchanges: Exchanges) -> dict[str, int]:
+    """How many exchanges are under way, by upstream."""
+    return {name: lane.in_flight for name, lane in exchanges.lanes.items()}
+
+
 async def led(conversation: Search, sender: Any = None, clock: Clock | None = None) -> Ended:
     """How a conversation ends that may take ten seconds."""
     clock = clock or Clock()
-    exchanges = Exchanges({"a": Counterpart(sender or Replies(), 10.0)}, clock)
+    exchanges = Exchanges({"a": Counterpart(sender or Replies(), 10.0)}, clock, nobody)
     return await exchanges.lead("a", conversation, clock() + 10.0)
 
 
@@ -163,19 +173,19 @@ async def test_what_is_in_flight_is_counted_down_whatever_happens() -> None:
             reached.set()
             return await asyncio.Future[Seen]()
 
-    exchanges = Exchanges({"a": Counterpart(Held(), 10.0), "b": Counterpart(Replies(), 5.0)}, clock)
-    assert exchanges.in_flight == {"a": 0, "b": 0}
+    exchanges = Exchanges({"a": Counterpart(Held(), 10.0), "b": Counterpart(Replies(), 5.0)}, clock, nobody)
+    assert in_flight(exchanges) == {"a": 0, "b": 0}
     task = asyncio.create_task(exchanges.lead("a", iter_once(), clock() + 10.0))
     await reached.wait()
-    assert exchanges.in_flight == {"a": 1, "b": 0}
+    assert in_flight(exchanges) == {"a": 1, "b": 0}
     await exchanges.lead("b", iter_once(), clock() + 5.0)
-    assert exchanges.in_flight == {"a": 1, "b": 0}
+    assert in_flight(exchanges) == {"a": 1, "b": 0}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert exchanges.in_flight == {"a": 0, "b": 0}
+    assert in_flight(exchanges) == {"a": 0, "b": 0}
 
 
 def test_an_upstream_that_is_not_there_any_more_has_no_time() -> None:
     """The journal may name one that left the configuration."""
-    exchanges = Exchanges({"a": Counterpart(Replies(), 10.0)}, Clock())
+    exchanges = Exchanges({"a": Counterpart(Replies(), 10.0)}, Clock(), nobody)
     assert (exchanges.timeout("a"), exchanges.timeout("b")) == (10.0, 0.0)

@@ -10,7 +10,6 @@ from gateway.core.events import Answered, Claimed, Concluded, Postponed, Replaye
 from gateway.core.journal import Entry, dispatch_of, packed, stepped
 from gateway.core.result import NotSent, Outcome
 from gateway.core.results import stored
-from gateway.shell.engine import Policy
 from gateway.shell.gateway import Preference
 from tests.support.engines import (
     FIRST,
@@ -232,7 +231,7 @@ async def test_the_upstreams_own_word_on_when_is_kept(tmp_path: Path) -> None:
 
 async def test_when_its_time_is_over_it_is_not_sent(tmp_path: Path) -> None:
     """The last try that fits was made; every one of them is listed."""
-    policy = Policy(deliver_by=10.0, delays=POLICY.delays)
+    policy = structs.replace(POLICY, deliver_by=10.0)
     async with working(tmp_path, fallback=False, policy=policy, chargeover=Side(NOT_SENT)) as works:
         await works.submit(preference=LATER)
         for _ in range(20):
@@ -248,7 +247,7 @@ async def test_when_its_time_is_over_it_is_not_sent(tmp_path: Path) -> None:
 
 async def test_a_word_on_when_that_is_too_late_ends_it(tmp_path: Path) -> None:
     """There is no use in waiting."""
-    policy = Policy(deliver_by=60.0, delays=POLICY.delays)
+    policy = structs.replace(POLICY, deliver_by=60.0)
     async with working(tmp_path, fallback=False, policy=policy, chargeover=Side(BUSY)) as works:
         await works.submit(preference=LATER)
         await works.work()

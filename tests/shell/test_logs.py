@@ -13,6 +13,7 @@ from msgspec import structs
 
 from gateway.core.events import (
     Answered,
+    BreakerTurned,
     Claimed,
     Committed,
     Concluded,
@@ -26,6 +27,7 @@ from gateway.core.events import (
     Refused,
     Replayed,
     Resolved,
+    Retried,
     Routed,
     Sending,
 )
@@ -53,6 +55,8 @@ FIELDS = {
         "seconds",
         "upstream_seconds",
     },
+    "retried": {"invoice", "upstream", "reason", "seconds"},
+    "breaker-turned": {"upstream", "state"},
     "postponed": {"invoice", "upstream", "reason", "seconds"},
     "replayed": {"request_id", "invoice", "outcome"},
     "reconciled": {"invoice", "client", "upstream", "finding", "age", "discrepancies"},
@@ -79,6 +83,8 @@ EVENTS: dict[Event, str | None] = {
         *(Decimal("987.65"), LOST, DIFFERS, 0.123456, 0.123456),
     ): "info",
     Postponed("1", "chargeover-us", "connect", 0.123456): "info",
+    Retried("1", "chargeover-us", "connect", 0.123456): "info",
+    BreakerTurned("chargeover-us", "open"): "info",
     Replayed("r", "1", "pending"): "info",
     Reconciled(
         *("1", "billing", "chargeover-us", "unresolved", CANARY, 0.123456, "USD", Decimal("987.65"), LOST, DIFFERS)
@@ -191,9 +197,9 @@ async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
 async def test_what_became_of_an_exchange_is_told_with_its_reason(tmp_path: Path) -> None:
     """So that an operator can tell a refused connection from a rate limit."""
     async with running(tmp_path) as world:
-        await world.arm("chargeover", "rate-limit", method="POST")
+        await world.arm("chargeover", "rate-limit", method="POST", times=3)
         await world.send(invoice())
-        (answered,) = [event for event in world.logged() if event["event"] == "answered"]
+        answered, *_ = [event for event in world.logged() if event["event"] == "answered"]
     assert (answered["outcome"], answered["reason"], answered["http_status"]) == ("not_sent", "rate-limited", 429)
 
 

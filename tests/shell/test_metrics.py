@@ -172,7 +172,7 @@ async def test_what_was_not_created_is_counted_by_its_outcome(
 ) -> None:
     """Also as a problem; no money, no losses."""
     async with running(tmp_path) as world:
-        await world.arm("mykaarma", fault, method="POST")
+        await world.arm("mykaarma", fault, method="POST", times=3)
         await world.send(invoice("mykaarma"))
         found = await scrape(world)
         at = {"route": "workshops", "upstream": "mykaarma-north"}
@@ -181,20 +181,22 @@ async def test_what_was_not_created_is_counted_by_its_outcome(
         assert value(found, "problems_total", problem=problem) == 1
         assert value(found, "problems_total") == 1
         assert value(found, "request_duration_seconds_count", outcome=outcome) == 1
-        assert value(found, "upstream_duration_seconds_count", upstream="mykaarma-north", outcome=outcome) == 1
+        exchanges = 3 if outcome == "not_sent" else 1
+        assert value(found, "upstream_duration_seconds_count", upstream="mykaarma-north", outcome=outcome) == exchanges
         assert value(found, "losses_total") == 0
         assert not [one for one in found if one.name == "invoiced_amount_total"]
 
 
 async def test_a_fallback_is_counted_where_it_ended(tmp_path: Path) -> None:
-    """One invoice, two exchanges."""
+    """One invoice; three exchanges with the first, which cannot be reached, and one with the second."""
     edit = replaced('name = "default"\nto = ', 'name = "default"\nfallback = ["onlyoffice-eu"]\nto = ')
     async with running(tmp_path, edit, unreachable("chargeover")) as world:
         assert (await world.send(invoice("chargeover"))).status == 201
         found = await scrape(world)
         assert value(found, "requests_total", route="default", upstream="onlyoffice-eu", outcome="created") == 1
         assert value(found, "requests_total") == 1
-        assert value(found, "upstream_duration_seconds_count", upstream="chargeover-us", outcome="not_sent") == 1
+        assert value(found, "upstream_duration_seconds_count", upstream="chargeover-us", outcome="not_sent") == 3
+        assert value(found, "retries_total", upstream="chargeover-us", reason="connect") == 2
 
 
 async def test_money_that_another_counted_is_not_counted_again(tmp_path: Path) -> None:

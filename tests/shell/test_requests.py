@@ -1,6 +1,7 @@
 """What a request asks for beside its invoice: preferences are bounded, and every fault of a query is named at once."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from gateway.core.errors import Fault, InvalidRequest, MalformedJson
 from gateway.shell.gateway import AT_ONCE, Preference
 from gateway.shell.journal import Query
 from gateway.shell.records import Verdict
-from gateway.shell.requests import MOST_LISTED, MOST_WAIT, STATES, asked, preferred, verdict_of
+from gateway.shell.requests import MOST_LISTED, MOST_WAIT, STATES, asked, preferred, verdict_of, within
 
 CURSOR = "01900000-0000-7000-8000-000000000000"
 
@@ -93,6 +94,25 @@ def test_nobody_waits_for_ever(text: str, wanted: float) -> None:
     assert MOST_WAIT == 60
     assert preferred([f"respond-async, wait={text}"]) == later(wanted)
     assert preferred([f"respond-async, wait={'9' * 5000}"]).wait <= MOST_WAIT
+
+
+# ------------------------------------------------------------------ X-Request-Timeout-Ms
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [(None, math.inf), ("1", 0.001), ("1500", 1.5), ("600000", 600.0), ("000002", 0.002)]
+)
+def test_a_caller_may_say_how_long_it_waits(header: str | None, seconds: float) -> None:
+    """In milliseconds; as long as the upstream may take, if it says nothing."""
+    assert within(header) == seconds
+
+
+@pytest.mark.parametrize("header", ["", "0", "600001", "-1", "1.5", "1e3", " 5", "٣", "5s", "9" * 5000])
+def test_a_time_that_is_none_is_refused(header: str) -> None:
+    """Naming the header."""
+    with pytest.raises(InvalidRequest) as caught:
+        within(header)
+    assert caught.value.faults == (Fault("", "range", "X-Request-Timeout-Ms must be a number from 1 to 600000"),)
 
 
 # ------------------------------------------------------------------ lists

@@ -48,6 +48,7 @@ RETRYABLE = {
     "untranslatable": False,
     "rejected": False,
     "upstream-unavailable": True,
+    "rate-limited": True,
     "overloaded": True,
     "outcome-unknown": True,
     "in-progress": True,
@@ -72,6 +73,7 @@ STATUS = {
     "untranslatable": 422,
     "rejected": 422,
     "upstream-unavailable": 503,
+    "rate-limited": 429,
     "overloaded": 503,
     "outcome-unknown": 504,
     "in-progress": 409,
@@ -410,6 +412,35 @@ async def test_a_caller_that_leaves_in_the_middle_is_no_defect(tmp_path: Path) -
         assert not [line for line in world.logged() if line["event"] == "defect"]
 
 
+async def test_a_client_that_sends_too_fast_is_told_when_to_come_again(tmp_path: Path) -> None:
+    """429 before the body is read, whatever it asks for; other clients do not notice."""
+    clients = """
+[clients.fast]
+token = "fast"
+rate = 2
+[clients.other]
+token = "other"
+"""
+    async with running(tmp_path, added(clients)) as world:
+        fast, other = ({"Authorization": f"Bearer {name}"} for name in ("fast", "other"))
+        assert (await world.send(invoice(), headers=fast)).status == 201
+        assert (await world.api("GET", "/v1/invoices", headers=fast)).status == 200
+        found = check(await world.send(invoice("katsupay"), headers=fast), "rate-limited")
+        assert found["detail"] == "fast may send 2 requests in 1 s"
+        check(await world.api("GET", "/v1/upstreams", headers=fast), "rate-limited")
+        assert await world.requests("katsupay") == []
+        assert (await world.send(invoice("katsupay"), headers=other)).status == 201
+
+
+async def test_a_caller_may_say_how_long_it_waits(tmp_path: Path) -> None:
+    """The deadline is its own: nobody knows by then. What is no time is refused before anything is sent."""
+    async with running(tmp_path, timeout("10s")) as world:
+        await world.arm("chargeover", "delay", seconds=1.0, method="POST")
+        check(await world.send(invoice(), headers={"X-Request-Timeout-Ms": "200"}), "outcome-unknown")
+        check(await world.send(invoice("katsupay"), headers={"X-Request-Timeout-Ms": "soon"}), "invalid-request")
+        assert await world.requests("katsupay") == []
+
+
 async def test_too_many_requests_at_once_are_shed(tmp_path: Path) -> None:
     """503 before the body is read; the one under way is not disturbed, and afterwards there is room again."""
     edits = (replaced("[server]\n", "[server]\nmax_in_flight = 1\n"), timeout("10s"))
@@ -660,7 +691,7 @@ async def defective() -> AsyncIterator[Defective]:
         for hear in listeners:
             hear(event)
 
-    api = Api(gateway, gateway, Clients({}, Path()), {}, limits, in_flight={}, tell=tell)
+    api = Api(gateway, gateway, Clients({}, Path()), {}, limits, lanes={}, tell=tell)
     runner = web.AppRunner(api.application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

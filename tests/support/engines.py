@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
+from gateway.core.breaker import Rules
 from gateway.core.dialect import Translation, Upstream
 from gateway.core.events import Event
 from gateway.core.exchange import Conversation, Reply, Request, Search, Seen
@@ -26,6 +27,7 @@ from gateway.shell.exchanges import Counterpart
 from gateway.shell.gateway import AT_ONCE, Answer, Preference
 from gateway.shell.journal import Query, Store, StoreError
 from gateway.shell.journal.sqlite import SqliteStore
+from gateway.shell.lanes import Width
 from tests.support.running import NAMES, Edit, configured, invoice, replaced
 from tests.support.stores import Clock
 
@@ -39,7 +41,8 @@ TIMEOUT = 10.0
 SETTLE = 20.0
 QUIET = TIMEOUT + SETTLE
 """Seconds after which an absence is believed."""
-POLICY = Policy(deliver_by=3600.0, delays=(1.0, 5.0, 30.0), keep_bodies=86_400.0)
+POLICY = Policy(deliver_by=3600.0, delays=(1.0, 5.0, 30.0), keep_bodies=86_400.0, attempts=1, breaker=Rules(open=0.0))
+"""No retries within a delivery, and a breaker that is never open for any time: they have tests of their own."""
 KEY = str(invoice()["external_id"])
 
 NOT_SENT = NotSent("connect", "refused")
@@ -282,6 +285,8 @@ async def working(
     settle: float = SETTLE,
     gone: Iterable[str] = (),
     fallback: bool = True,
+    places: int = 32,
+    queue: int = 64,
     **sides: Side,
 ) -> AsyncIterator[Works]:
     """An engine whose worker does not run by itself; the upstreams in `gone` are not in its configuration."""
@@ -294,7 +299,11 @@ async def working(
     store = Gated(SqliteStore(folder / "journal.db", clock))
     engine = Engine(
         structs.replace(at, upstreams=upstreams),
-        {NAMES[name]: Counterpart(side, allowed) for name, side in sides.items() if NAMES[name] not in gone},
+        {
+            NAMES[name]: Counterpart(side, allowed, Width(places, queue))
+            for name, side in sides.items()
+            if NAMES[name] not in gone
+        },
         store,
         told.append,
         policy,
