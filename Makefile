@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What one run of the tests may use; the tests share nothing, so they run side by side.
 WORKERS ?= auto
+# The lock files name everything: nothing is resolved anew, so that a release of today cannot break an old lock.
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check prove bench format lock clean
@@ -52,10 +54,11 @@ $(VENV)/.venv:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.venv requirements.lock pyproject.toml
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip check -q
 	@touch $@
