@@ -10,6 +10,7 @@ from gateway.core.answer import ENCODER
 from gateway.core.events import (
     FINDINGS,
     Answered,
+    BreakerTurned,
     Claimed,
     Committed,
     Concluded,
@@ -24,6 +25,7 @@ from gateway.core.events import (
     Refused,
     Replayed,
     Resolved,
+    Retried,
     Routed,
     Sending,
 )
@@ -41,6 +43,8 @@ EVENTS: list[Event] = [
     Answered("req", "0199", "eu", "unknown", "timeout", None, 15.0),
     Concluded("req", "0199", "billing:1", "web", "default", "eu", "created", "USD", TWENTY, (), (), 0.2, 0.1),
     Postponed("0199", "eu", "connect", 2.5),
+    Retried("0199", "eu", "rate-limited", 0.2),
+    BreakerTurned("eu", "half-open"),
     Replayed("req", "0199", "created"),
     Reconciled("0199", "web", "eu", "adopted", None, 31.5, "USD", TWENTY, LOSSES, DISCREPANCIES),
     Resolved("0199", "eu", "not_sent", "ann"),

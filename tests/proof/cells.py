@@ -36,12 +36,13 @@ BEHAVIOURS: Mapping[str, Armed | None] = {
     "hangs": Armed("hang", seconds=HANG),
     "503": Armed("status", status=503),
     "429": Armed("rate-limit", retry_after=0),
+    "429 at every try": Armed("rate-limit", retry_after=0, times=3),
     "a stranger's 422": Armed("status", status=422),
     "refuses": Armed("refuse", times=0),
     "refuses, but stored": Armed("refuse-stored"),
     "refuses connections": None,
 }
-"""What the upstream makes of the first creation that it reads; of all of them where `times` is 0."""
+"""What the upstream makes of the first `times` creations that it reads; of all of them where that is 0."""
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     "refuse": {
@@ -66,7 +67,8 @@ WORKER = "taken looked-up settled".split()
 ASYNC = "claim-begun claimed accepted resume-begun resumed sending in-flight answered record-begun recorded".split()
 POSTPONED = "postpone-begun postponed".split()
 REPEATED = "repeat-begun repeated".split()
-NOT_SENT = ("429", "refuses connections")
+NOT_SENT = ("429 at every try", "refuses connections")
+RETRIED = ("429", *NOT_SENT)
 ABSENT = ("resets", "hangs", "503")
 
 
@@ -108,6 +110,7 @@ def cells() -> Iterator[Cell]:
                 for other, dialect in enumerate(("chargeover", "katsupay", "exsited")):
                     if (place_ + number) % 4 == other:
                         yield Cell(kind, dialect, step, behaviour, patient=not patient)
+        yield from (Cell(kind, "onlyoffice", "retried", each) for each in RETRIED)
         for step in ASYNC:
             for behaviour in ("answers", "stores, then resets", "hangs"):
                 yield Cell(kind, "onlyoffice", step, behaviour, later=True)
@@ -193,7 +196,7 @@ class Play:
 def planned(behaviour: str, arrival: Arrival) -> Armed | None:
     """What an upstream of this behaviour makes of a creation."""
     armed = BEHAVIOURS[behaviour]
-    if armed is None or (armed.times and arrival.number):
+    if armed is None or (armed.times and arrival.number >= armed.times):
         return None
     return structs.replace(armed, fault=WORDS[armed.fault][arrival.dialect]) if armed.fault in WORDS else armed
 

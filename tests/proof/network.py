@@ -19,6 +19,7 @@ KEY = re.compile(rb"sim-[0-9]+")
 SENT_FATES = ("answered",) * 6 + (
     "lost",
     "late",
+    "late",
     "stored-lost",
     "stored-500",
     "500",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
-from gateway.core.events import Answered, Claimed, Concluded, Event, Routed, Sending
+from gateway.core.events import Answered, Claimed, Concluded, Event, Retried, Routed, Sending
 from gateway.core.journal import Entry, State
 from gateway.shell.journal import Store
 from gateway.shell.journal.sqlite import SqliteStore
@@ -40,6 +40,8 @@ def listener(reach: Reach) -> Callable[[Event], None]:
                 reach("sending")
             case Answered():
                 reach("answered")
+            case Retried():
+                reach("retried")
             case Concluded():
                 reach("concluded")
             case _:

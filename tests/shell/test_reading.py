@@ -52,7 +52,7 @@ async def each_outcome(world: World) -> dict[str, Answer]:
     found = {"created": await send(world, "chargeover", external_id="created")}
     await world.arm("katsupay", "succeeded-false", method="POST")
     found["rejected"] = await send(world, "katsupay", external_id="rejected")
-    await world.arm("onlyoffice", "rate-limit", method="POST")
+    await world.arm("onlyoffice", "rate-limit", method="POST", retry_after=60)
     found["not_sent"] = await send(world, "onlyoffice", external_id="not_sent")
     await world.arm("mykaarma", "store-then-reset", method="POST")
     found["unknown"] = await send(world, "mykaarma", external_id="unknown")

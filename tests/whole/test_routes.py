@@ -91,13 +91,13 @@ async def test_a_split_shares_out_and_sticks(tmp_path: Path) -> None:
 
 
 async def test_a_refused_connection_falls_back_in_order(tmp_path: Path) -> None:
-    """To the second, and to the third if that does not listen either; each attempt is told."""
+    """To the second, and to the third if that does not listen either, each tried three times; each attempt is told."""
     async with running(tmp_path, FALLBACK, unreachable("chargeover"), unreachable("onlyoffice")) as world:
         answer = await world.send(invoice())
         assert answer.status == 201
         assert [(one["upstream"], one["outcome"]) for one in answer.json["attempts"]] == [
-            ("chargeover-us", "not_sent"),
-            ("onlyoffice-eu", "not_sent"),
+            *[("chargeover-us", "not_sent")] * 3,
+            *[("onlyoffice-eu", "not_sent")] * 3,
             ("katsupay-lagos", "created"),
         ]
         assert answer.json["route"]["rule"] == "default"
@@ -106,7 +106,7 @@ async def test_a_refused_connection_falls_back_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "more"),
-    [("rate-limit", {}), ("status", {"status": 401}), ("status", {"status": 403}), ("status", {"status": 402})],
+    [("rate-limit", {"times": 0, "retry_after": 0}), ("status", {"status": 401}), ("status", {"status": 403}), ("status", {"status": 402})],
 )
 async def test_what_was_turned_away_unread_falls_back(fault: str, more: dict[str, int], tmp_path: Path) -> None:
     """A rate limit or refused credentials: certainly not created."""
@@ -165,5 +165,5 @@ async def test_a_fallback_leaves_out_what_the_client_may_not_use(tmp_path: Path)
     async with running(tmp_path, FALLBACK, clients, unreachable("chargeover")) as world:
         answer = await world.send(invoice(), headers={"Authorization": "Bearer t"})
         assert answer.status == 201
-        assert [one["upstream"] for one in answer.json["attempts"]] == ["chargeover-us", "katsupay-lagos"]
+        assert [one["upstream"] for one in answer.json["attempts"]] == ["chargeover-us"] * 3 + ["katsupay-lagos"]
         assert await world.requests("onlyoffice") == []
