@@ -3,10 +3,13 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+# How fast examples are made says something of the machine, and nothing of what is tested.
+settings.register_profile("here", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("here")
 # A commit is judged by the same examples however often it is run; at home every run looks at new ones.
-settings.register_profile("ci", derandomize=True)
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 if "CI" in os.environ:
     settings.load_profile("ci")
 

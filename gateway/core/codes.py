@@ -34,6 +34,8 @@ FORMS = {
     SIZE: "a size such as 1MiB or 64KiB",
     PATH: "a path such as /oauth/token",
 }
+UNTOLD = frozenset((SHA256,))
+"""Grammars of what nobody is told who got it wrong: a token may stand where its digest should."""
 """What each grammar wants, in words."""
 SAMPLES = {SHA256: "0" * 64, WAIT: "1s", PATH: "/"}
 """Something harmless in each grammar that stands for a required value."""

@@ -164,6 +164,19 @@ class Purged(Struct, frozen=True, tag="purged"):
     entries: int
 
 
+class Reloaded(Struct, frozen=True, tag="reloaded"):
+    """A changed configuration was taken over (`applied`), or not, and the last good one is kept (`refused`).
+
+    `revision` is the one in force now. `faults` say what is wrong; `restart` names the settings that only a restart
+    takes over.
+    """
+
+    result: Literal["applied", "refused"]
+    revision: str
+    faults: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
 class Defect(Struct, frozen=True, tag="defect"):
     """The gateway made a mistake: where, without any words, which could hold something of an invoice."""
 
@@ -198,6 +211,7 @@ Event = (
     | JournalFailed
     | InDoubt
     | Purged
+    | Reloaded
     | Defect
     | Refused
 )

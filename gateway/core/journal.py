@@ -233,26 +233,3 @@ def _ordered(value: object) -> object:
             return [_ordered(each) for each in value]
         case _:
             return value
-
-
-def delay(delays: tuple[float, ...], checks: int, jitter: float) -> float:
-    """Seconds until the next check; the last of `delays` repeats. `jitter` is from 0 to 1 and takes off up to half."""
-    return delays[min(checks, len(delays) - 1)] * (1 - jitter / 2)
-
-
-def backoff(checks: int, jitter: float) -> float:
-    """Seconds until a delivery is tried again: doubling from one second to five minutes, `jitter` from 0 to 1."""
-    return float(min(2 ** min(checks, 9), 300)) * (1 - jitter / 2)
-
-
-RETRIED = ("connect", "connect-timeout", "rate-limited")
-"""Why nothing was sent where another try at the same upstream, a moment later, may go through."""
-
-
-def pause(tries: int, chance: float) -> float:
-    """Seconds until an upstream is tried again within a delivery: from 0 to 50 ms, 200 ms … 2 s, `chance` from 0 to 1.
-
-    Full jitter: those who failed together do not come together. Source: aws.amazon.com/builders-library, "Timeouts,
-    retries, and backoff with jitter".
-    """
-    return min(0.05 * 4.0 ** (tries - 1), 2.0) * chance

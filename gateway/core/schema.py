@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, inspect
 
-from gateway.core.codes import CONTROL, FORMS, SAMPLES
+from gateway.core.codes import CONTROL, FORMS, SAMPLES, UNTOLD
 from gateway.core.errors import MOST_FAULTS, Fault
 from gateway.core.money import is_decimal_text
 from gateway.core.plainjson import Number, write_json
@@ -149,7 +149,8 @@ class _Examination:
             raise self.wrong(pointer, "length", least)
         if node.pattern is not None and re.search(node.pattern, value) is None:
             form = FORMS.get(node.pattern) or f"of the form {node.pattern}"
-            raise self.wrong(pointer, "pattern", f"{quoted(value)} is not {form}")
+            shown = "what stands there" if node.pattern in UNTOLD else quoted(value)
+            raise self.wrong(pointer, "pattern", f"{shown} is not {form}")
         if (control := CONTROL.search(value)) is not None:
             code = f"U+{ord(control.group()):04X}"
             raise self.wrong(pointer, "control-character", f"holds the control character {code}")

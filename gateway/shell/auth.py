@@ -3,6 +3,8 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,32 +27,36 @@ MARGIN = 30.0
 class Credentials(Protocol):
     """What an upstream is shown."""
 
-    renewable: bool
     names: tuple[str, ...]
     """The names of the headers; their values are nobody's business."""
 
     async def headers(self, exchange: Exchange) -> Headers | NotSent:
         """The headers for the next request; `NotSent` if they cannot be had."""
 
-    def refused(self, used: Headers) -> None:
-        """The upstream did not accept these; they are not used again if there can be others."""
+    def refused(self, used: Headers) -> bool:
+        """The upstream did not accept these; whether there can be others for the next request."""
 
 
 class Fixed:
-    """A header that does not change."""
+    """A header from secrets, which `read` reads: at the start, and again once it was refused.
 
-    renewable = False
+    `read` raises `ValueError` where a secret cannot be had.
+    """
 
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
-        self.names = tuple(name for name, _ in headers)
+    def __init__(self, read: Callable[[], Headers]) -> None:
+        self._read = read
+        self._headers = read()
+        self.names = tuple(name for name, _ in self._headers)
 
     async def headers(self, exchange: Exchange) -> Headers:  # noqa: ARG002 - nothing has to be fetched
         """The header."""
         return self._headers
 
-    def refused(self, used: Headers) -> None:
-        """There is no other."""
+    def refused(self, used: Headers) -> bool:
+        """Whether the secrets were replaced meanwhile."""
+        with suppress(ValueError):  # just being replaced: what was read last is all there is
+            self._headers = self._read()
+        return self._headers != used
 
 
 class TokenAnswer(Struct, frozen=True):
@@ -75,10 +81,9 @@ _read_token = decoder(TokenAnswer)
 class TokenHolder:
     """The one holder of a credential's token: a new token may end the previous one, so nobody else asks for one."""
 
-    renewable = True
     names: tuple[str, ...] = ("Authorization",)
 
-    def __init__(self, request: Request, now: Callable[[], float]) -> None:
+    def __init__(self, request: Callable[[], Request], now: Callable[[], float]) -> None:
         self._request = request
         self._now = now
         self._lock = asyncio.Lock()
@@ -97,7 +102,11 @@ class TokenHolder:
             return (("Authorization", f"Bearer {self._token}"),)
 
     async def _fetch(self, exchange: Exchange) -> TokenAnswer | NotSent:
-        seen = await exchange(self._request)
+        try:
+            request = self._request()
+        except ValueError as error:
+            return NotSent("token", f"no token: {error}")
+        seen = await exchange(request)
         if isinstance(seen, NotSent):
             return seen
         if isinstance(seen, Unknown):
@@ -113,10 +122,11 @@ class TokenHolder:
             return NotSent("token", "no token: the token endpoint's answer has none that can be sent", seen.status)
         return answer
 
-    def refused(self, used: Headers) -> None:
-        """Forget the token, unless a new one was fetched in the meantime."""
+    def refused(self, used: Headers) -> bool:
+        """Forget the token, unless a new one was fetched in the meantime; there can always be another."""
         if used == (("Authorization", f"Bearer {self._token}"),):
             self._token = None
+        return True
 
 
 def lifetime(expires_in: float | str | None) -> float:
@@ -129,19 +139,36 @@ def lifetime(expires_in: float | str | None) -> float:
 
 
 def fixed(auth: Auth, folder: Path) -> Fixed:
-    """The credentials of every kind but OAuth."""
+    """The credentials of every kind but OAuth.
+
+    Raises:
+        ValueError: a secret cannot be had.
+    """
+    return Fixed(partial(header, auth, folder))
+
+
+def header(auth: Auth, folder: Path) -> Headers:
+    """The header that shows these credentials.
+
+    Raises:
+        ValueError: a secret cannot be had.
+    """
     if auth.basic is not None:
         pair = f"{resolve(auth.basic.username, folder)}:{resolve(auth.basic.password, folder)}"
-        return Fixed((("Authorization", f"Basic {b64encode(pair.encode()).decode()}"),))
+        return (("Authorization", f"Basic {b64encode(pair.encode()).decode()}"),)
     if auth.bearer is not None:
-        return Fixed((("Authorization", f"Bearer {resolve(auth.bearer, folder)}"),))
+        return (("Authorization", f"Bearer {resolve(auth.bearer, folder)}"),)
     if auth.header is not None:
-        return Fixed(((auth.header.name, resolve(auth.header.value, folder)),))
-    return Fixed(())
+        return ((auth.header.name, resolve(auth.header.value, folder)),)
+    return ()
 
 
 def token_request(oauth: OAuth, folder: Path) -> Request:
-    """The request for a token by client credentials."""
+    """The request for a token by client credentials.
+
+    Raises:
+        ValueError: a secret cannot be had.
+    """
     wanted = TokenRequest(
         "client_credentials",
         resolve(oauth.client_id, folder),

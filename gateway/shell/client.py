@@ -23,7 +23,7 @@ from gateway.core.result import NotSent, Unknown
 from gateway.shell import trace
 from gateway.shell.auth import Credentials, Headers
 
-ALLOWED = frozenset(("accept", "accept-language", "content-type", "idempotency-key"))
+ALLOWED = frozenset(("accept", "accept-language", "content-type", "idempotency-key", "x-idempotency-key"))
 """The headers that a mapping may send. Of what a caller sent nothing goes on by itself; credentials are added."""
 MOST_BYTES = 10 * 1024 * 1024
 CONNECT_SECONDS = 10.0
@@ -97,8 +97,7 @@ class Sender:
                 seen = judge(seen, self._unauthorized, datetime.now(UTC))
             if not (isinstance(seen, NotSent) and seen.reason == "unauthorized"):
                 return seen
-            self.credentials.refused(headers)
-            if not self.credentials.renewable or attempt == 2:
+            if not self.credentials.refused(headers) or attempt == 2:
                 return seen
         raise AssertionError("the second attempt returns")
 

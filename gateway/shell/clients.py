@@ -5,6 +5,8 @@ from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
 
+from aiolimiter import AsyncLimiter
+
 from gateway.core.config import Client
 from gateway.core.errors import RateLimited, Unauthenticated
 from gateway.core.plan import Caller
@@ -16,11 +18,21 @@ LOCAL = Caller("local", operator=True)
 
 
 class Clients:
-    """The configured clients by the hashes of their tokens."""
+    """The configured clients by the hashes of their tokens; how much each sent `before` counts on.
 
-    def __init__(self, clients: Mapping[str, Client], folder: Path) -> None:
+    Raises:
+        ValueError: a token cannot be had.
+    """
+
+    def __init__(self, clients: Mapping[str, Client], folder: Path, before: "Clients | None" = None) -> None:
         self._known: list[tuple[bytes, Caller]] = []
-        self._limits = {name: limiter(client.rate) for name, client in clients.items() if client.rate is not None}
+        old: Mapping[str, AsyncLimiter] = {} if before is None else before.limits
+        self.limits: dict[str, AsyncLimiter] = {}
+        for name, client in clients.items():
+            if client.rate is not None:
+                made = limiter(client.rate)
+                kept = old.get(name, made)
+                self.limits[name] = kept if _alike(kept, made) else made
         for name, client in clients.items():
             allowed = None if client.upstreams is None else frozenset(client.upstreams)
             caller = Caller(name, client.operator, allowed)
@@ -36,7 +48,7 @@ class Clients:
         Raises:
             RateLimited: it sends faster than it may.
         """
-        if (limit := self._limits.get(caller.name)) is not None:
+        if (limit := self.limits.get(caller.name)) is not None:
             if not limit.has_capacity():
                 words = f"{caller.name} may send {limit.max_rate:g} requests in {limit.time_period:g} s"
                 raise RateLimited(words, retry_after=limit.time_period / limit.max_rate)
@@ -61,3 +73,7 @@ class Clients:
         if found is None:
             raise Unauthenticated("the token is not known")
         return found
+
+
+def _alike(one: AsyncLimiter, other: AsyncLimiter) -> bool:
+    return (one.max_rate, one.time_period) == (other.max_rate, other.time_period)

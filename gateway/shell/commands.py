@@ -17,9 +17,10 @@ from gateway.core.explain import explain as explain_invoice
 from gateway.core.plan import Caller
 from gateway.sandbox import server as sandbox_server
 from gateway.shell import report
-from gateway.shell.compose import Service, book, offline_targets
+from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import ConfigurationError, Loaded, load
 from gateway.shell.journal import StoreError
+from gateway.shell.service import Service
 
 
 class Ports(Struct, frozen=True):
@@ -76,8 +77,11 @@ def serve(path: Path) -> int:
 
     async def run() -> None:
         await service.start()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
+        hurry = asyncio.Event()
         try:
-            await until_stopped()
+            if await until_stopped(hurry) is signal.SIGTERM:
+                await service.drain(hurry)
         finally:
             await service.stop()
 
@@ -112,13 +116,20 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def until_stopped() -> None:
-    """Wait for SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+async def until_stopped(hurry: asyncio.Event | None = None) -> signal.Signals:
+    """Wait for SIGTERM or SIGINT, and say which it was; `hurry` is set by a second one."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def stop(sign: signal.Signals) -> None:
+        if not stopped.done():
+            stopped.set_result(sign)
+        elif hurry is not None:
+            hurry.set()
+
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
-    await stop.wait()
+        loop.add_signal_handler(sign, stop, sign)
+    found: signal.Signals = await stopped
+    return found
 
 
 def explain(path: Path, invoice: str, client: str, *, everywhere: bool, as_json: bool) -> int:

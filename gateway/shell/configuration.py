@@ -7,7 +7,6 @@ from hashlib import sha256
 from io import StringIO
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,6 +33,8 @@ class Loaded(Struct, frozen=True):
     rules: tuple[Rule, ...]
     upstreams: dict[str, Upstream]
     warnings: tuple[str, ...]
+    files: tuple[Path, ...]
+    """All that it was read from: itself, crosswalks, secrets."""
 
 
 class ConfigurationError(Exception):
@@ -73,8 +74,9 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
         raise ConfigurationError(_messages(path, text, document, faults))
     digests = b"".join(sha256(content).digest() for content in (text.encode(), *files.contents))
     revision = sha256(digests).hexdigest()[:12]
-    warnings = (*config_warnings(config, known), *_warnings(config), *_not_yet(document))
-    return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings)
+    warnings = (*config_warnings(config, known), *_warnings(config))
+    read = (path, *(folder / name for name in (*files.names, *secrets.files(config))))
+    return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings, read)
 
 
 def _follows(pointer: str, place: str) -> bool:
@@ -96,6 +98,7 @@ class _Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.names: list[str] = []
         self.contents: list[bytes] = []
 
     def rows(self, name: str) -> list[tuple[int, dict[str, str]]]:
@@ -111,6 +114,7 @@ class _Files:
             raise ValueError(f"{name} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ValueError(f"{name} is not UTF-8") from None
+        self.names.append(name)
         self.contents.append(content)
         reader = csv.DictReader(StringIO(text, newline=""))
         try:
@@ -199,18 +203,6 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, client in config.clients.items():
         if any(secrets.is_plain(secret) for secret in secrets.tokens(client)):
             yield f"[clients.{name}] token is a secret in plain text"
-
-
-def _not_yet(document: dict[str, Any]) -> Iterator[str]:
-    """What the configuration may say already, although this version does not do it yet."""
-    if "attempts" in document.get("delivery", {}):
-        yield "[delivery] attempts: read, but this version does nothing with it yet"
-    if "breaker" in document:
-        yield "[breaker] is read, but this version does nothing with it yet"
-    for kind, keys in (("upstreams", ("max_in_flight", "queue", "rate")), ("clients", ("rate",))):
-        for name, table in document.get(kind, {}).items():
-            if found := [key for key in keys if key in table]:
-                yield f"[{kind}.{name}] {', '.join(found)}: read, but this version does nothing with it yet"
 
 
 def _messages(path: Path, text: str, document: object, faults: list[Fault]) -> Iterator[str]:

@@ -11,14 +11,16 @@ from gateway.core.errors import Untranslatable
 from gateway.core.events import Answered, Concluded, Event, Postponed, Retried, Sending
 from gateway.core.exchange import Reply
 from gateway.core.invoice import Invoice
-from gateway.core.journal import RETRIED, STATES, Dispatch, Entry, backoff, delay, dispatch_of, packed, pause, stepped
+from gateway.core.journal import STATES, Dispatch, Entry, dispatch_of, packed, stepped
 from gateway.core.parse import recall
-from gateway.core.plan import Book, Leg, next_leg
+from gateway.core.plan import Leg, next_leg
+from gateway.core.policy import Again, Elsewhere, Over, Tried, backoff, delay, following
 from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
 from gateway.core.results import made, response, stored
 from gateway.core.totals import Totals, compute
-from gateway.shell.exchanges import Clock, Exchanges
+from gateway.shell.exchanges import Clock
 from gateway.shell.journal.journal import Journal
+from gateway.shell.setup import Current, Setup
 
 LEASE_MARGIN = 5.0
 """Seconds that a claim outlives its deadline: time to write the outcome before somebody else takes it for lost."""
@@ -29,13 +31,14 @@ MOST_ATTEMPTS = 20
 
 
 class Work(Struct, frozen=True):
-    """An invoice that is being delivered: claimed as `entry` says, until `deadline` by the clock.
+    """An invoice that is being delivered: claimed as `entry` says, until `deadline` by the clock, all by one `setup`.
 
     `entry` is durable before anything of it is sent. `again`: something may have been sent under this key before, and
-    was believed absent. `tried` names a claim that may have taken the place of the entry's, and was never sent. Its
-    caller waits until `ends`, whoever stands in.
+    was believed absent. `history` are its attempts. `tried` names a claim that may have taken the place of the
+    entry's, and was never sent. Its caller waits until `ends`, whoever stands in.
     """
 
+    setup: Setup
     entry: Entry
     dispatch: Dispatch
     invoice: Invoice
@@ -45,6 +48,7 @@ class Work(Struct, frozen=True):
     began: float
     seconds: float = 0.0
     again: bool = False
+    history: tuple[Tried, ...] = ()
     tried: str = ""
     ends: float = math.inf
 
@@ -70,28 +74,22 @@ class Delivery:
 
     def __init__(
         self,
-        book: Book,
-        exchanges: Exchanges,
+        current: Current,
         journal: Journal,
         tell: Callable[[Event], None],
         *,
         clock: Clock,
         jitter: Callable[[], float],
         make_id: Callable[[], str],
-        delays: tuple[float, ...],
-        attempts: int,
     ) -> None:
-        self.book = book
-        self._exchanges = exchanges
+        self._current = current
         self._journal = journal
         self._tell = tell
         self.clock = clock
         self.jitter = jitter
         self.make_id = make_id
-        self.delays = delays
-        self._attempts = attempts
 
-    def prepared(self, dispatch: Dispatch, leg: Leg, ends: float = math.inf) -> Ready:
+    def prepared(self, setup: Setup, dispatch: Dispatch, leg: Leg, ends: float = math.inf) -> Ready:
         """How `leg` will be sent, from now on, and no later than `ends` by the clock.
 
         All of its times are taken here, before it is written: a process that is paused while it waits for the journal
@@ -99,7 +97,7 @@ class Delivery:
         """
         upstream, translation = leg.upstream, leg.translation
         began, now = self.clock(), self._journal.now()
-        timeout = max(min(self._exchanges.timeout(upstream.name), ends - began), 0.0)
+        timeout = max(min(setup.exchanges.timeout(upstream.name), ends - began), 0.0)
         dispatch = structs.replace(
             dispatch,
             claim=self.make_id(),
@@ -112,11 +110,11 @@ class Delivery:
 
     async def resume(self, entry: Entry, owner: str) -> None:
         """Deliver an invoice that waits, unless its time is over: by the configuration as it is now."""
-        dispatch, began, now = dispatch_of(entry), self.clock(), self._journal.now()
+        setup, dispatch, began, now = self._current(), dispatch_of(entry), self.clock(), self._journal.now()
         invoice = recall(entry.body)
         # A first claim has revision 1, and was taken once since.
         again = dispatch.repeat or entry.revision > 2
-        work = Work(entry, dispatch, invoice, compute(invoice), began, owner, began, again=again)
+        work = Work(setup, entry, dispatch, invoice, compute(invoice), began, owner, began, again=again)
         if dispatch.deliver_by is not None and now >= dispatch.deliver_by:
             await self._conclude(work, NotSent("deadline", "it could not be delivered in the time it had"), None)
             return
@@ -125,7 +123,7 @@ class Delivery:
         except Untranslatable as problem:
             await self._postpone(work, NotSent("untranslatable", problem.detail))
             return
-        ready = self.prepared(structs.replace(dispatch, rest=rest), leg)
+        ready = self.prepared(setup, structs.replace(dispatch, rest=rest), leg)
         text, upstream = packed(ready.dispatch), leg.upstream.name
         claimed = stepped(entry, "sending", now, due_at=ready.due_at, owner=owner, upstream=upstream, dispatch=text)
         if await self._journal.advance(entry, claimed):
@@ -141,11 +139,11 @@ class Delivery:
         Raises:
             Untranslatable: nowhere.
         """
-        dispatch, upstreams = work.dispatch, self.book.upstreams
+        dispatch, book = work.dispatch, work.setup.book
         if not dispatch.repeat:
-            names = tuple(name for name in dispatch.names if name in upstreams)
-            return next_leg(work.invoice, work.totals, names, self.book)
-        upstream = upstreams.get(work.entry.upstream)
+            names = tuple(name for name in dispatch.names if name in book.upstreams)
+            return next_leg(work.invoice, work.totals, names, book)
+        upstream = book.upstreams.get(work.entry.upstream)
         if upstream is None or upstream.dialect.name != dispatch.dialect:
             raise Untranslatable(f"there is no upstream {work.entry.upstream} now")
         return Leg(upstream, dispatch.translation), ()
@@ -153,40 +151,37 @@ class Delivery:
     async def deliver(self, work: Work) -> Delivered:
         """Send the invoice to its upstream, or to those that may stand in while it is certainly not sent."""
         while True:
-            outcome, reply, work = await self._attempts_at_one(work)
-            if not isinstance(outcome, NotSent):
+            outcome, reply, work = await self._attempt(work)
+            attempts, left = work.setup.policy.attempts, work.deadline - self.clock()
+            match following(work.history, attempts, left, self.jitter()):
+                case Again(seconds):
+                    await self._pause(work, outcome, seconds)
+                    continue
+                case Over():
+                    break
+                case Elsewhere():
+                    stand_in = self._stand_in(work)
+            if stand_in is None:
                 break
-            following = self._stand_in(work)
-            if following is None:
+            if not await self._journal.advance(work.entry, stand_in.entry):
+                work = structs.replace(work, tried=stand_in.dispatch.claim)
                 break
-            if not await self._journal.advance(work.entry, following.entry):
-                work = structs.replace(work, tried=following.dispatch.claim)
-                break
-            work = following
+            work = stand_in
         if isinstance(outcome, NotSent) and work.dispatch.deliver_by is not None:
             return await self._postpone(work, outcome)
         return await self._conclude(work, outcome, reply)
 
-    async def _attempts_at_one(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
-        """Send to one upstream, and again while certainly nothing was sent, under the same claim."""
-        tries = 0
-        while True:
-            tries += 1
-            outcome, reply, work = await self._attempt(work)
-            if not (isinstance(outcome, NotSent) and outcome.reason in RETRIED and tries < self._attempts):
-                return outcome, reply, work
-            wait = max(pause(tries, self.jitter()), outcome.retry_after or 0.0)
-            if self.clock() + wait >= work.deadline:
-                return outcome, reply, work
-            self._tell(Retried(work.entry.id, work.entry.upstream, outcome.reason, wait))
-            await sleep(wait)
+    async def _pause(self, work: Work, outcome: Outcome, seconds: float) -> None:
+        reason = outcome.reason if isinstance(outcome, NotSent) else ""
+        self._tell(Retried(work.entry.id, work.entry.upstream, reason, seconds))
+        await sleep(seconds)
 
     async def _attempt(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
-        upstream, dispatch = self.book.upstreams[work.entry.upstream], work.dispatch
+        upstream, dispatch = work.setup.book.upstreams[work.entry.upstream], work.dispatch
         self._tell(Sending(work.request_id, work.entry.id, upstream.name))
         conversation = upstream.dialect.create(dispatch.translation, work.again)
         patient = dispatch.deliver_by is None  # what waits anyway need not wait here
-        ended = await self._exchanges.lead(upstream.name, conversation, work.deadline, patient=patient)
+        ended = await work.setup.exchanges.lead(upstream.name, conversation, work.deadline, patient=patient)
         outcome = ended.outcome
         if isinstance(outcome, Absent):
             outcome = Unknown("mapping", "a creation cannot end with an absence")
@@ -196,15 +191,17 @@ class Delivery:
         self._tell(Answered(work.request_id, work.entry.id, *told))
         attempt = Attempt(upstream.name, name(outcome), moment(dispatch.started_at), span(seconds))
         dispatch = structs.replace(dispatch, attempts=(*dispatch.attempts, attempt)[-MOST_ATTEMPTS:])
-        return outcome, ended.first, structs.replace(work, dispatch=dispatch, seconds=work.seconds + seconds)
+        history = (*work.history, Tried(upstream.name, outcome))
+        work = structs.replace(work, dispatch=dispatch, history=history, seconds=work.seconds + seconds)
+        return outcome, ended.first, work
 
     def _stand_in(self, work: Work) -> Work | None:
         """The same invoice for the next upstream that may stand in, to be made durable; None where there is none."""
         try:
-            leg, rest = next_leg(work.invoice, work.totals, work.dispatch.rest, self.book)
+            leg, rest = next_leg(work.invoice, work.totals, work.dispatch.rest, work.setup.book)
         except Untranslatable:
             return None
-        ready = self.prepared(structs.replace(work.dispatch, rest=rest), leg, work.ends)
+        ready = self.prepared(work.setup, structs.replace(work.dispatch, rest=rest), leg, work.ends)
         now = ready.dispatch.started_at
         dispatch, upstream = packed(ready.dispatch), leg.upstream.name
         entry = stepped(work.entry, "sending", now, due_at=ready.due_at, upstream=upstream, dispatch=dispatch)
@@ -241,8 +238,9 @@ class Delivery:
 
     def _concluded(self, work: Work, outcome: Outcome, result: Result, now: float, reply: Reply | None) -> Entry:
         due_at = None
-        if isinstance(outcome, Unknown) and self.book.upstreams[work.entry.upstream].dialect.lookup is not None:
-            due_at = now + delay(self.delays, 0, self.jitter())
+        askable = work.setup.book.upstreams[work.entry.upstream].dialect.lookup is not None
+        if isinstance(outcome, Unknown) and askable:
+            due_at = now + delay(work.setup.policy.delays, 0, self.jitter())
         return stepped(
             work.entry,
             STATES[type(outcome)],

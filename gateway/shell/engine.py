@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from msgspec import Struct
-
-from gateway.core.breaker import Rules
 from gateway.core.events import Event
 from gateway.core.plan import Book
 from gateway.shell.delivery import Delivery
@@ -20,19 +17,7 @@ from gateway.shell.logs import defect
 from gateway.shell.reconcile import Reconciler
 from gateway.shell.records import Records
 from gateway.shell.retention import Retention
-
-
-class Policy(Struct, frozen=True):
-    """Seconds: until what waits is given up, between the checks of a doubt, until details are removed.
-
-    `attempts` is how often one upstream is tried while nothing was sent; `breaker` when it is left alone.
-    """
-
-    deliver_by: float = 86_400.0
-    delays: tuple[float, ...] = (1.0, 5.0, 30.0, 300.0)
-    keep_bodies: float = 30 * 86_400.0
-    attempts: int = 3
-    breaker: Rules = Rules()
+from gateway.shell.setup import Policy, Setup
 
 
 class Engine:
@@ -51,33 +36,25 @@ class Engine:
         make_id: Callable[[], str] = new_id,
     ) -> None:
         self._tell = tell
+        self._clock = clock
+        self._setup = Setup(book, Exchanges(counterparts, clock, tell, policy.breaker), policy)
         owner = make_id()
         self.journal = Journal(store, tell)
-        self.exchanges = Exchanges(counterparts, clock, tell, policy.breaker)
-        self.delivery = Delivery(
-            book,
-            self.exchanges,
-            self.journal,
-            tell,
-            clock=clock,
-            jitter=jitter,
-            make_id=make_id,
-            delays=policy.delays,
-            attempts=policy.attempts,
-        )
-        self.reconciler = Reconciler(self.delivery, self.exchanges, self.journal, tell, owner)
-        self.gateway = Gateway(
-            self.delivery,
-            self.exchanges,
-            self.journal,
-            self.reconciler,
-            tell,
-            owner=owner,
-            deliver_by=policy.deliver_by,
-        )
+        self.delivery = Delivery(self.current, self.journal, tell, clock=clock, jitter=jitter, make_id=make_id)
+        self.reconciler = Reconciler(self.current, self.delivery, self.journal, tell, owner)
+        self.gateway = Gateway(self.current, self.delivery, self.journal, self.reconciler, tell, owner=owner)
         self.records = Records(self.journal, tell)
-        self._retention = Retention(self.journal, tell, policy.keep_bodies)
+        self._retention = Retention(self.current, self.journal, tell)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def current(self) -> Setup:
+        """What is in force now."""
+        return self._setup
+
+    def adopt(self, book: Book, counterparts: Mapping[str, Counterpart], policy: Policy) -> None:
+        """Go by this from now on; what is under way ends by what it began with."""
+        exchanges = Exchanges(counterparts, self._clock, self._tell, policy.breaker, self._setup.exchanges)
+        self._setup = Setup(book, exchanges, policy)
 
     def start(self) -> None:
         """Begin the work in the background."""

@@ -26,11 +26,12 @@ class Sends(Protocol):
 
 
 class Counterpart(Struct, frozen=True):
-    """How to reach an upstream: its sender, the seconds that an exchange may take, and how many at once."""
+    """How to reach an upstream: its sender, the seconds of an exchange, how many at once; and where it is."""
 
     sender: Sends
     timeout: float
     width: Width = Width()
+    where: str = ""
 
 
 class Ended(Struct, frozen=True):
@@ -43,7 +44,10 @@ class Ended(Struct, frozen=True):
 
 
 class Exchanges:
-    """Every exchange goes through here."""
+    """Every exchange goes through here.
+
+    Lanes that were there `before`, and lead where they led, stay: who is in them counts, and what is known holds.
+    """
 
     def __init__(
         self,
@@ -51,10 +55,16 @@ class Exchanges:
         clock: Clock,
         tell: Callable[[Event], None],
         rules: Rules = Rules(),  # noqa: B008 - a frozen value
+        before: "Exchanges | None" = None,
     ) -> None:
         self._counterparts = counterparts
         self._clock = clock
-        self.lanes = {name: Lane(name, each.width, rules, clock, tell) for name, each in counterparts.items()}
+        old: Mapping[str, Lane] = {} if before is None else before.lanes
+        self.lanes: dict[str, Lane] = {}
+        for name, each in counterparts.items():
+            lane = Lane(name, each.width, rules, clock, tell, where=each.where)
+            kept = old.get(name, lane)
+            self.lanes[name] = kept if kept.leads == lane.leads else lane
 
     def timeout(self, upstream: str) -> float:
         """The seconds that an exchange with the upstream may take; 0 where there is no such upstream any more."""

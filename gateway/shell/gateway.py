@@ -9,7 +9,7 @@ from contextlib import suppress
 from msgspec import Struct, structs
 
 from gateway.core.answer import Result
-from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Problem
+from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Overloaded, Problem
 from gateway.core.events import Claimed, Event, Replayed, Routed
 from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
@@ -18,9 +18,10 @@ from gateway.core.parse import parse
 from gateway.core.plan import Caller, Plan, make_plan, named
 from gateway.core.results import stored
 from gateway.shell.delivery import Delivery, Work
-from gateway.shell.exchanges import Exchanges
 from gateway.shell.journal.journal import Journal
+from gateway.shell.limits import RETRY_SECONDS
 from gateway.shell.reconcile import Reconciler
+from gateway.shell.setup import Current, Setup
 
 
 def new_id() -> str:
@@ -57,25 +58,23 @@ class Gateway:
 
     def __init__(
         self,
+        current: Current,
         delivery: Delivery,
-        exchanges: Exchanges,
         journal: Journal,
         reconciler: Reconciler,
         tell: Callable[[Event], None],
         *,
         owner: str,
-        deliver_by: float,
     ) -> None:
+        self._current = current
         self._delivery = delivery
-        self._exchanges = exchanges
         self._journal = journal
         self._reconciler = reconciler
         self._tell = tell
         self._clock = delivery.clock
         self._make_id = delivery.make_id
         self._owner = owner
-        self._deliver_by = deliver_by
-        self.book = delivery.book
+        self._delivering = 0
 
     async def submit(
         self, body: bytes, key: str | None, caller: Caller, request_id: str, preference: Preference = AT_ONCE
@@ -85,50 +84,70 @@ class Gateway:
         Raises:
             Problem: nothing was sent for this request; says why.
         """
-        began = self._clock()
-        invoice = parse(body, self.book.extension_types, key)
+        began, setup = self._clock(), self._current()
+        invoice = parse(body, setup.book.extension_types, key)
         content = canonical(invoice)
-        asked = _Asked(invoice, content, fingerprint(content), caller, request_id, began, preference)
+        asked = _Asked(setup, invoice, content, fingerprint(content), caller, request_id, began, preference)
         with named(invoice):
             plan = await self._plan(asked)
             if isinstance(plan, Answer):
                 return plan
             self._tell(Routed(request_id, invoice.external_id, plan.decision.rule, plan.decision.upstream))
-            while True:
-                work = self._work(asked, plan)
-                ours, entry = await self._journal.claim(work.entry)
-                if ours:
-                    again = entry.revision > 1
-                    return await self._accepted(structs.replace(work, entry=entry, again=again), preference)
-                if (answer := await self._met(entry, asked)) is not None:
-                    return answer
+            while (answer := await self._tried(asked, plan)) is None:
+                pass
+            return answer
 
     async def _plan(self, asked: "_Asked") -> Plan | Answer:
         """What will be sent; what is known instead, if it cannot be sent now but was before."""
         try:
-            return make_plan(asked.invoice, asked.caller, self.book)
+            return make_plan(asked.invoice, asked.caller, asked.setup.book)
         except Problem:
-            entry = await self._journal.find(asked.caller.name, asked.invoice.external_id)
-            if entry is not None and (answer := await self._met(entry, asked)) is not None:
+            if (answer := await self._known(asked)) is not None:
                 return answer
             raise
 
+    async def _known(self, asked: "_Asked") -> Answer | None:
+        """What is known of the invoice already; None where nothing binds its key."""
+        entry = await self._journal.find(asked.caller.name, asked.invoice.external_id)
+        return None if entry is None else await self._met(entry, asked)
+
+    async def _tried(self, asked: "_Asked", plan: Plan) -> Answer | None:
+        """Claim the key and deliver the invoice; what is known of it, if it was claimed before; None: try again.
+
+        Raises:
+            Overloaded: nothing is known of it, and as many as there may be are being delivered.
+        """
+        if self._delivering >= asked.setup.policy.at_once:
+            if (answer := await self._known(asked)) is not None:
+                return answer
+            raise Overloaded(f"{self._delivering} invoices are being delivered", retry_after=RETRY_SECONDS)
+        self._delivering += 1
+        try:
+            work = self._work(asked, plan)
+            ours, entry = await self._journal.claim(work.entry)
+            if ours:
+                return await self._accepted(structs.replace(work, entry=entry, again=entry.revision > 1), asked)
+        finally:
+            self._delivering -= 1
+        return await self._met(entry, asked)
+
     def _work(self, asked: "_Asked", plan: Plan) -> Work:
         """The claim of an invoice, and what follows once it is durable."""
-        invoice, leg, rule = asked.invoice, plan.leg, plan.decision.rule
+        setup, invoice, leg, rule = asked.setup, asked.invoice, plan.leg, plan.decision.rule
         later, now = asked.preference.respond_async, self._journal.now()
         ready = self._delivery.prepared(
+            setup,
             Dispatch(
                 claim="",
                 dialect=leg.upstream.dialect.name,
                 rule=rule,
-                config=self.book.revision,
+                config=setup.book.revision,
                 currency=invoice.currency,
                 amount=plan.totals.amount_due,
                 translation=leg.translation,
                 names=(leg.upstream.name, *plan.rest),
                 rest=plan.rest,
-                deliver_by=now + self._deliver_by if later else None,
+                deliver_by=now + setup.policy.deliver_by if later else None,
             ),
             leg,
             asked.ends,
@@ -147,10 +166,10 @@ class Gateway:
             body=asked.content,
             dispatch=packed(ready.dispatch),
         )
-        work = Work(entry, ready.dispatch, invoice, plan.totals, ready.deadline, asked.request_id, asked.began)
+        work = Work(setup, entry, ready.dispatch, invoice, plan.totals, ready.deadline, asked.request_id, asked.began)
         return structs.replace(work, ends=asked.ends)
 
-    async def _accepted(self, work: Work, preference: Preference) -> Answer:
+    async def _accepted(self, work: Work, asked: "_Asked") -> Answer:
         """Deliver what was claimed, or leave it to the worker."""
         entry = work.entry
         waits = entry.state == "waiting"
@@ -159,9 +178,9 @@ class Gateway:
             delivered = await self._delivery.deliver(work)
             return self._answer(delivered.entry, delivered.result, delivered.retry_after)
         self._reconciler.wake()
-        if preference.wait:
+        if asked.preference.wait:
             with suppress(JournalUnavailable):  # it is accepted all the same
-                entry = await self._journal.ended(entry, preference.wait, PENDING)
+                entry = await self._journal.ended(entry, asked.preference.wait, PENDING)
         return self._answer(entry, stored(entry))
 
     async def _met(self, entry: Entry, asked: "_Asked") -> Answer | None:
@@ -183,7 +202,7 @@ class Gateway:
         """What an invoice hears that is being sent for another request: the answer of that, if it comes in time."""
         if asked.preference.respond_async:
             return self._replay(entry, asked)
-        left = min(asked.began + self._exchanges.timeout(entry.upstream), asked.ends) - self._clock()
+        left = min(asked.began + asked.setup.exchanges.timeout(entry.upstream), asked.ends) - self._clock()
         entry = await self._journal.ended(entry, max(left, 0.0))
         if entry.state == "sending":
             raise about(InProgress("another request with this external_id is being worked on"), entry)
@@ -201,8 +220,9 @@ class Gateway:
 
 
 class _Asked(Struct, frozen=True):
-    """A request to deliver an invoice."""
+    """A request to deliver an invoice, by the setup that was in force when it came."""
 
+    setup: Setup
     invoice: Invoice
     content: bytes
     mark: str

@@ -33,12 +33,20 @@ class Pass(Struct, frozen=True):
 
 
 class Lane:
-    """Lets exchanges with one upstream begin."""
+    """Lets exchanges with one upstream begin. It `leads` somewhere, so wide and by such rules."""
 
     def __init__(
-        self, name: str, width: Width, rules: Rules, clock: Callable[[], float], tell: Callable[[Event], None]
+        self,
+        name: str,
+        width: Width,
+        rules: Rules,
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+        *,
+        where: str = "",
     ) -> None:
-        self._name = name
+        self.name = name
+        self.leads = (where, width, rules)
         self._width = width
         self._rules = rules
         self._clock = clock
@@ -97,7 +105,7 @@ class Lane:
     def _turn(self, turned: Breaker) -> None:
         before, self.breaker = self.breaker, turned
         if type(before) is not type(turned):
-            self._tell(BreakerTurned(self._name, breaker.STATES[type(turned)]))
+            self._tell(BreakerTurned(self.name, breaker.STATES[type(turned)]))
 
     def _closed(self) -> NotSent:
         until = self.breaker.until if isinstance(self.breaker, Open) else self._clock() + BUSY_SECONDS

@@ -10,7 +10,18 @@ import structlog
 from msgspec import structs
 from structlog.typing import EventDict, FilteringBoundLogger
 
-from gateway.core.events import Committed, Concluded, Defect, Event, InDoubt, JournalFailed, Reconciled, Refused, Routed
+from gateway.core.events import (
+    Committed,
+    Concluded,
+    Defect,
+    Event,
+    InDoubt,
+    JournalFailed,
+    Reconciled,
+    Refused,
+    Reloaded,
+    Routed,
+)
 from gateway.shell import trace
 
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
@@ -74,6 +85,8 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
                 told.info("refused", **_refused(event))
             case JournalFailed():
                 told.error("journal-failed", **_rounded(event))
+            case Reloaded():
+                (told.error if event.faults else told.info)("reloaded", **structs.asdict(event))
             case Defect():
                 told.error("defect", **_rounded(event))
             case _:

@@ -24,11 +24,13 @@ from gateway.core.events import (
     JournalFailed,
     Reconciled,
     Refused,
+    Reloaded,
     Replayed,
     Retried,
 )
-from gateway.core.journal import RETRIED
 from gateway.core.losses import pattern
+from gateway.core.plan import Book
+from gateway.core.policy import RETRIED
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Rule
 from gateway.shell.lanes import Lane
@@ -57,7 +59,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no
 class Metrics:
     """The registry, and what events do to it."""
 
-    def __init__(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream], revision: str) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -90,9 +92,20 @@ class Metrics:
         failed = "Operations of the journal that failed; a contradiction is one where two outcomes are known"
         self.journal_errors = self._counter("journal_errors", failed, "op")
         self.shed = self._counter("shed", "Requests turned away unread", "reason")
-        self._gauge("config_info", "The configuration in force", "revision")(revision).set(1)
+        self.config = Gauge(f"{PREFIX}config_info", "The configuration in force", ["revision"], registry=self.registry)
+        taken = "Changed configurations, taken over or refused"
+        self.reloads = self._counter("config_reloads", taken, "result")
         self._gauge("build_info", "The version", "version")(__version__).set(1)
-        self._prepare(rules, upstreams)
+        self._prepare()
+
+    def adopt(self, book: Book, lanes: Mapping[str, Lane]) -> None:
+        """Count by this configuration from now on."""
+        self.config.clear()
+        self.config.labels(book.revision).set(1)
+        self._prepare_routes(book.rules)
+        for upstream in book.upstreams.values():
+            self._prepare_upstream(upstream)
+        self._watch(lanes)
 
     # Each is a function from label values to its child, which is looked up once: `labels` costs more than counting.
 
@@ -108,11 +121,13 @@ class Metrics:
     def _times(self, name: str, words: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"{PREFIX}{name}_seconds", words, labels, buckets=buckets, registry=self.registry)
 
-    def _prepare(self, rules: tuple[Rule, ...], upstreams: Mapping[str, Upstream]) -> None:
+    def _prepare_routes(self, rules: tuple[Rule, ...]) -> None:
         for rule in rules:
             for target in {*(name for name, _ in rule.targets), *rule.fallback}:
                 for outcome in OUTCOMES:
                     self.requests(rule.name, target, outcome)
+
+    def _prepare(self) -> None:
         for slug in PROBLEMS:
             self.problems(slug)
         for outcome in OUTCOMES:
@@ -122,8 +137,8 @@ class Metrics:
         for operation in (*OPERATIONS, "contradiction"):
             self.journal_errors(operation)
         self.shed("in-flight")
-        for upstream in upstreams.values():
-            self._prepare_upstream(upstream)
+        for result in ("applied", "refused"):
+            self.reloads(result)
 
     def _prepare_upstream(self, upstream: Upstream) -> None:
         name = upstream.name
@@ -141,7 +156,7 @@ class Metrics:
             for disposition in fate.losses:
                 self.losses(name, leaf, disposition)
 
-    def watch(self, lanes: Mapping[str, Lane]) -> None:
+    def _watch(self, lanes: Mapping[str, Lane]) -> None:
         """Read the state of the lanes whenever the metrics are asked for."""
         for name, lane in lanes.items():
             self.in_flight(name).set_function(partial(getattr, lane, "in_flight"))
@@ -155,6 +170,8 @@ class Metrics:
                 self.upstream_durations(upstream, outcome).observe(seconds)
             case Concluded():
                 self._concluded(event)
+            case Reloaded(result=result):
+                self.reloads(result).inc()
             case Refused(problem=problem, reason=reason):
                 self.problems(problem).inc()
                 if reason is not None:

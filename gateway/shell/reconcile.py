@@ -17,13 +17,15 @@ from msgspec import structs
 from gateway.core.answer import ENCODER
 from gateway.core.errors import JournalUnavailable
 from gateway.core.events import Event, Finding, InDoubt, Reconciled
-from gateway.core.journal import STATES, Dispatch, Entry, State, delay, dispatch_of, packed, stepped
+from gateway.core.journal import STATES, Dispatch, Entry, State, dispatch_of, packed, stepped
+from gateway.core.policy import delay
 from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown
 from gateway.core.results import attempts_of, made, response, stored
 from gateway.shell.delivery import LEASE_MARGIN, Delivery
-from gateway.shell.exchanges import Ended, Exchanges
+from gateway.shell.exchanges import Ended
 from gateway.shell.journal.journal import Journal, Recorded
 from gateway.shell.logs import defect
+from gateway.shell.setup import Current
 
 POLL_SECONDS = 1.0
 TELL_SECONDS = 5.0
@@ -35,21 +37,20 @@ class Reconciler:
 
     def __init__(
         self,
+        current: Current,
         delivery: Delivery,
-        exchanges: Exchanges,
         journal: Journal,
         tell: Callable[[Event], None],
         owner: str,
     ) -> None:
-        self._book = delivery.book
+        self._current = current
         self._delivery = delivery
-        self._exchanges = exchanges
         self._journal = journal
         self._tell = tell
         self._clock = delivery.clock
         self._owner = owner
         self._woken = asyncio.Event()
-        self._told_of = set(exchanges.lanes)
+        self._told_of = set[str]()
         self._working: dict[str, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
@@ -96,11 +97,12 @@ class Reconciler:
     async def _tell_doubts(self) -> None:
         found = {each.upstream: (each.count, self._journal.now() - each.since) for each in await self._journal.doubts()}
         # One that left the configuration is told of once its last doubt is settled, too: a gauge keeps its value.
-        self._told_of |= found.keys()
+        self._told_of |= found.keys() | self._current().exchanges.lanes.keys()
         self._tell(InDoubt({name: found.get(name, (0, 0.0)) for name in self._told_of}))
 
     def _lease(self) -> float:
-        longest = max((self._exchanges.timeout(name) for name in self._exchanges.lanes), default=0.0)
+        exchanges = self._current().exchanges
+        longest = max(map(exchanges.timeout, exchanges.lanes), default=0.0)
         return longest + LEASE_MARGIN
 
     async def _work(self, entry: Entry) -> None:
@@ -114,14 +116,15 @@ class Reconciler:
 
     async def settle(self, entry: Entry) -> Entry:
         """Look into a doubt; the entry as it is afterwards, which is still `unknown` where nothing could be learned."""
-        dispatch, upstream = dispatch_of(entry), self._book.upstreams.get(entry.upstream)
+        setup, dispatch = self._current(), dispatch_of(entry)
+        upstream = setup.book.upstreams.get(entry.upstream)
         if upstream is None or upstream.dialect.name != dispatch.dialect:
             return await self._unresolved(entry, dispatch, f"there is no upstream {entry.upstream} now")
         if upstream.dialect.lookup is None:
             return await self._unaskable(entry)
         asked_at = self._journal.now()
-        deadline = self._clock() + self._exchanges.timeout(upstream.name)
-        ended = await self._exchanges.lead(
+        deadline = self._clock() + setup.exchanges.timeout(upstream.name)
+        ended = await setup.exchanges.lead(
             upstream.name, upstream.dialect.lookup(dispatch.translation), deadline, patient=False
         )
         return await self._judged(entry, dispatch, ended, asked_at)
@@ -189,7 +192,7 @@ class Reconciler:
     async def _unresolved(self, entry: Entry, dispatch: Dispatch, reason: str, most: float = math.inf) -> Entry:
         """Look again later, after `most` seconds at the latest."""
         now = self._journal.now()
-        wait = min(delay(self._delivery.delays, entry.checks + 1, self._delivery.jitter()), most)
+        wait = min(delay(self._current().policy.delays, entry.checks + 1, self._delivery.jitter()), most)
         due = stepped(entry, "unknown", now, due_at=now + wait, checks=entry.checks + 1)
         recorded = await self._journal.record(entry, due)
         return self._told(recorded, dispatch, "unresolved", entry, reason)

@@ -8,18 +8,19 @@ from gateway.core.errors import JournalUnavailable
 from gateway.core.events import Event, Purged
 from gateway.core.ids import uuid7
 from gateway.shell.journal.journal import Journal
+from gateway.shell.setup import Current
 
 EVERY_SECONDS = 3600.0
 AT_ONCE = 500
 
 
 class Retention:
-    """Removes details that are older than `keep` seconds."""
+    """Removes details that are older than they are kept."""
 
-    def __init__(self, journal: Journal, tell: Callable[[Event], None], keep: float) -> None:
+    def __init__(self, current: Current, journal: Journal, tell: Callable[[Event], None]) -> None:
+        self._current = current
         self._journal = journal
         self._tell = tell
-        self._keep = keep
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -34,7 +35,7 @@ class Retention:
         Raises:
             JournalUnavailable: it could not be.
         """
-        before = uuid7(int((self._journal.now() - self._keep) * 1000), bytes(10))
+        before = uuid7(int((self._journal.now() - self._current().policy.keep_bodies) * 1000), bytes(10))
         removed = 0
         while (count := await self._journal.purge(before, AT_ONCE)) > 0:
             removed += count

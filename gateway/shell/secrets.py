@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.core.config import Auth, Client, Secret, SecretRef
+from gateway.core.config import Auth, Client, Config, Secret, SecretRef
 from gateway.core.errors import Fault
 
 
@@ -59,6 +59,14 @@ def tokens(client: Client) -> list[Secret]:
     """The tokens of a client that are not hashed yet."""
     token = client.token
     return [] if token is None else token if isinstance(token, list) else [token]
+
+
+def files(config: Config) -> Iterator[str]:
+    """The files that secrets of a configuration are in."""
+    found = [config.journal.url]
+    found += [secret for upstream in config.upstreams.values() for _, secret in references(upstream.auth)]
+    found += [secret for client in config.clients.values() for secret in tokens(client)]
+    yield from (secret.file for secret in found if isinstance(secret, SecretRef) and secret.file is not None)
 
 
 def secret_faults(place: str, secret: Secret, folder: Path) -> Iterator[Fault]:

@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, structs
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from gateway.core.answer import ENCODER
 from gateway.core.breaker import STATES
 from gateway.core.errors import (
+    Fault,
     Internal,
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     Overloaded,
@@ -30,9 +32,9 @@ from gateway.core.results import stored_json
 from gateway.core.wording import quoted
 from gateway.shell import logs, problems, trace
 from gateway.shell.clients import Clients
-from gateway.shell.gateway import Answer, Gateway, Preference, new_id
-from gateway.shell.lanes import Lane
-from gateway.shell.records import Records
+from gateway.shell.engine import Engine
+from gateway.shell.gateway import Answer, Preference, new_id
+from gateway.shell.limits import Limits, Places
 from gateway.shell.requests import asked, preferred, verdict_of, within
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,41 +43,36 @@ STARTED = web.RequestKey("started", float)
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
-class Limits(Struct, frozen=True):
-    """What the server takes: bytes and seconds of a body, requests at once."""
-
-    max_body: int
-    body_timeout: float
-    max_in_flight: int
-
-
 class Api:
-    """The endpoints of the API."""
+    """The endpoints of the API. While it is `draining`, every answer closes its connection."""
 
     def __init__(
         self,
-        gateway: Gateway,
-        records: Records,
+        engine: Engine,
         clients: Clients,
         targets: dict[str, Target],
         limits: Limits,
         *,
-        lanes: Mapping[str, Lane],
         tell: Callable[[Event], None],
     ) -> None:
-        self._gateway = gateway
-        self._records = records
-        self._clients = clients
+        self._gateway = engine.gateway
+        self._records = engine.records
+        self._current = engine.current
+        self._tell = tell
+        self._sending, self._asking = Places(), Places()
+        self.draining = False
+        self.adopt(clients, targets, limits)
+
+    def adopt(self, clients: Clients, targets: dict[str, Target], limits: Limits) -> None:
+        """Go by these from now on."""
+        self.clients = clients
         self._targets = targets
         self._limits = limits
-        self._tell = tell
-        self._lanes = lanes
-        self._in_flight = 0
 
     def application(self) -> web.Application:
         """The API as an application."""
-        app = web.Application(middlewares=[self._middleware], client_max_size=self._limits.max_body)
-        app.on_response_prepare.extend((_without_banner, _with_request_id))
+        app = web.Application(middlewares=[self._middleware])
+        app.on_response_prepare.extend((_without_banner, _with_request_id, self._closing))
         app.router.add_post("/v1/invoices", self.submit)
         app.router.add_get("/v1/invoices", self.page)
         app.router.add_post("/v1/invoices/explain", self.explain)
@@ -100,8 +97,6 @@ class Api:
             problem = MethodNotAllowed(f"{request.method} is not known here, but {allow}")
         except web.HTTPNotFound:
             problem = NotFound(f"there is nothing at {quoted(request.path)}")
-        except web.HTTPRequestEntityTooLarge:
-            problem = TooLarge(f"the body is larger than {self._limits.max_body} bytes")
         except Exception as error:  # noqa: BLE001 - the last line: a caller never sees a stack trace
             problem = Internal("the gateway made a mistake; the request id finds it in the logs")
             self._tell(logs.defect(error, request[REQUEST_ID]))
@@ -119,16 +114,11 @@ class Api:
     async def submit(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices`."""
         caller = await self._caller(request)
-        if self._in_flight >= self._limits.max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are under way", retry_after=1.0)
-        self._in_flight += 1
-        try:
+        with self._sending.one(self._limits.max_in_flight + self._limits.reserve):
             body = await self._body(request)
             preference = preferred(request.headers.getall("Prefer", ()))
             preference = structs.replace(preference, within=within(request.headers.get("X-Request-Timeout-Ms")))
             answer = await self._gateway.submit(body, _key(request), caller, request[REQUEST_ID], preference)
-        finally:
-            self._in_flight -= 1
         return self._answer(request, answer, preference)
 
     def _answer(self, request: web.Request, answer: Answer, preference: Preference) -> web.Response:
@@ -152,14 +142,16 @@ class Api:
     async def read(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices/ID`."""
         caller = await self._caller(request)
-        entry = await self._records.read(request.match_info["id"], caller)
+        with self._asking.one(self._limits.max_in_flight):
+            entry = await self._records.read(request.match_info["id"], caller)
         return _json(_shown(request, entry))
 
     async def page(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices`."""
         caller = await self._caller(request)
         query = asked(request.query)
-        found = await self._records.page(query, caller)
+        with self._asking.one(self._limits.max_in_flight):
+            found = await self._records.page(query, caller)
         shown, more = found[: query.limit - 1], len(found) == query.limit
         items = b",".join(stored_json(entry) for entry in shown)
         following = msgspec.json.encode(shown[-1].id if more else None)
@@ -175,9 +167,10 @@ class Api:
     async def explain(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/explain`."""
         caller = await self._caller(request)
-        body = await self._body(request)
+        with self._asking.one(self._limits.max_in_flight):
+            body = await self._body(request)
         everywhere = request.query.get("all_upstreams", "").lower() in ("true", "1", "yes")
-        found = explain(body, _key(request), caller, self._gateway.book, self._targets, all_upstreams=everywhere)
+        found = explain(body, _key(request), caller, self._current().book, self._targets, all_upstreams=everywhere)
         return _json(ENCODER.encode(found))
 
     async def upstreams(self, request: web.Request) -> web.Response:
@@ -186,9 +179,9 @@ class Api:
         return _json(msgspec.json.encode({"items": self._upstreams(caller)}))
 
     def _upstreams(self, caller: Caller) -> list[dict[str, object]]:
-        found = []
-        for name, upstream in self._gateway.book.upstreams.items():
-            dialect = upstream.dialect
+        found, setup = [], self._current()
+        for name, upstream in setup.book.upstreams.items():
+            dialect, lane = upstream.dialect, setup.exchanges.lanes[name]
             if caller.may_use(name):
                 found.append(
                     {
@@ -196,9 +189,9 @@ class Api:
                         "dialect": dialect.name,
                         "api": dialect.api,
                         "endpoint": dialect.endpoint,
-                        "breaker": STATES[type(self._lanes[name].breaker)],
-                        "in_flight": self._lanes[name].in_flight,
-                        "queued": self._lanes[name].waiting,
+                        "breaker": STATES[type(lane.breaker)],
+                        "in_flight": lane.in_flight,
+                        "queued": lane.waiting,
                         "protection": dialect.protection,
                         "money_rule": dialect.money_rule,
                         "capabilities": {
@@ -221,8 +214,9 @@ class Api:
         return web.Response(text=problems.index_page(), content_type="text/html")
 
     async def _caller(self, request: web.Request) -> Caller:
-        caller = self._clients.caller(request.headers.get("Authorization"))
-        await self._clients.count(caller)
+        clients = self.clients
+        caller = clients.caller(request.headers.get("Authorization"))
+        await clients.count(caller)
         return caller
 
     async def _body(self, request: web.Request) -> bytes:
@@ -230,15 +224,40 @@ class Api:
             raise UnsupportedMediaType("send the body without Content-Encoding")
         if request.content_type != JSON:
             raise UnsupportedMediaType(f"send Content-Type: {JSON}")
-        if (request.content_length or 0) > self._limits.max_body:
-            raise TooLarge(f"the body is larger than {self._limits.max_body} bytes")
+        limits = self._limits
+        if (request.content_length or 0) > limits.max_body:
+            raise TooLarge(f"the body is larger than {limits.max_body} bytes")
         try:
-            async with asyncio.timeout(self._limits.body_timeout):
-                return await request.read()
+            async with asyncio.timeout(limits.body_timeout):
+                return await _read(request, limits.max_body)
         except TimeoutError:
-            raise RequestTimeout(f"the body did not arrive within {self._limits.body_timeout:g} s") from None
+            raise RequestTimeout(f"the body did not arrive within {limits.body_timeout:g} s") from None
         except ConnectionError:
             raise RequestTimeout("the connection ended before the body did") from None
+        except web.RequestPayloadError:
+            fault = Fault("", "body", "the body is not framed as HTTP says")
+            raise InvalidRequest(fault.detail, (fault,)) from None
+
+    async def _closing(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Close the connection of a caller who is to go elsewhere, or whose body was not read to its end."""
+        unread = request.body_exists and not request.content.is_eof()
+        if self.draining or unread:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+
+async def _read(request: web.Request, most: int) -> bytes:
+    """The body.
+
+    Raises:
+        TooLarge: it is longer than `most` bytes; the rest is not read.
+    """
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise TooLarge(f"the body is larger than {most} bytes")
+    return bytes(body)
 
 
 def _key(request: web.Request) -> str | None:

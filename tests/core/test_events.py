@@ -23,6 +23,7 @@ from gateway.core.events import (
     Purged,
     Reconciled,
     Refused,
+    Reloaded,
     Replayed,
     Resolved,
     Retried,
@@ -52,6 +53,7 @@ EVENTS: list[Event] = [
     JournalFailed("claim", "disk full", "0199"),
     InDoubt({"eu": (2, 60.5), "us": (0, 0.0)}),
     Purged(500),
+    Reloaded("refused", "sha256:0", ("gateway.toml:1: not TOML",)),
     Defect("KeyError", ("gateway.py:12",), "req"),
     Refused("req", "no-route", 422, 0.001),
 ]

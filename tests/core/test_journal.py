@@ -22,9 +22,7 @@ from gateway.core.journal import (
     Impossible,
     Met,
     State,
-    backoff,
     canonical,
-    delay,
     dispatch_of,
     fingerprint,
     met,
@@ -571,51 +569,3 @@ def test_requests_are_held_byte_for_byte(body: bytes, words: str) -> None:
     request = structs.replace(TRANSLATION.request, body=body, headers=(("x", words),))
     found = dispatch_of(held(translation=structs.replace(TRANSLATION, request=request, reference={words: words})))
     assert (found.translation.request, found.translation.reference) == (request, {words: words})
-
-
-# Waits --------------------------------------------------------------------------------------------------------------
-
-DELAYS = (1.0, 5.0, 30.0, 300.0)
-
-
-@pytest.mark.parametrize(
-    ("checks", "seconds"), [(0, 1.0), (1, 5.0), (2, 30.0), (3, 300.0), (4, 300.0), (1_000_000, 300.0)]
-)
-def test_a_doubt_is_looked_into_after_each_delay(checks: int, seconds: float) -> None:
-    """The last repeats; jitter takes off up to half."""
-    assert delay(DELAYS, checks, 0.0) == seconds
-    assert delay(DELAYS, checks, 0.5) == seconds * 0.75
-    assert delay(DELAYS, checks, 1.0) == seconds / 2
-
-
-def test_one_delay_is_enough() -> None:
-    """It repeats."""
-    assert [delay((7.0,), checks, 0.0) for checks in range(3)] == [7.0, 7.0, 7.0]
-
-
-JITTER = st.floats(0, 1)
-CHECKS = st.integers(0, 10**9)
-
-
-@given(st.lists(st.floats(0.001, 1e6), min_size=1).map(tuple), CHECKS, JITTER)
-def test_a_delay_is_between_its_half_and_itself(delays: tuple[float, ...], checks: int, jitter: float) -> None:
-    """Whatever the dice say."""
-    whole_one = delays[checks] if checks < len(delays) else delays[-1]
-    assert whole_one / 2 <= delay(delays, checks, jitter) <= whole_one
-
-
-@pytest.mark.parametrize(
-    ("checks", "seconds"), [*enumerate((1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300)), (10**9, 300)]
-)
-def test_a_delivery_is_tried_again_after_twice_the_time(checks: int, seconds: float) -> None:
-    """From one second to five minutes, and no number of tries is too large; jitter takes off up to half."""
-    assert backoff(checks, 0.0) == seconds
-    assert backoff(checks, 0.5) == seconds * 0.75
-    assert backoff(checks, 1.0) == seconds / 2
-
-
-@given(CHECKS, JITTER)
-def test_a_delivery_is_never_tried_again_at_once(checks: int, jitter: float) -> None:
-    """And at the latest after five minutes."""
-    assert 0.5 <= backoff(checks, jitter) <= 300.0
-    assert isinstance(backoff(checks, jitter), float)

@@ -6,7 +6,7 @@ from itertools import cycle, islice
 
 from msgspec import Struct, structs
 
-from tests.proof import cells, kills, outages, pauses, replicas, seeds, starts
+from tests.proof import cells, kills, machines, outages, pauses, replicas, seeds, starts
 from tests.proof.row import Found, Tick
 
 Run = Callable[[int, int, Tick], Awaitable[Found]]
@@ -90,5 +90,6 @@ ROWS = (
     Row("kills-control", "the same without the guard: duplicates are found", 40, 40, unguarded_kills, control=True),
     Row("pauses", "a gateway stands still at a step: sends nothing late", PAUSES, 1_000, pauses_at_steps),
     Row("replicas", "64 callers, one key, 3 gateways: one creation, one id", 50, 2_000, replicas.run),
+    Row("machines", "breaker, lane and store: any steps in any order, as their models say", 500, 50_000, machines.run),
     Row("outages", "stores that fail: nothing is sent without a durable claim", 20, 300, outages_and_starts),
 )

@@ -9,7 +9,7 @@ from typing import Any
 from gateway import demo
 from gateway.core.plan import Caller
 from gateway.shell.configuration import Loaded, load
-from gateway.shell.engine import Policy
+from gateway.shell.setup import Policy
 from tests.support.running import PRODUCTS
 
 EPOCH = 1_760_000_000.0

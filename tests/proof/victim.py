@@ -19,11 +19,12 @@ from gateway.core.plan import Caller, make_plan
 from gateway.shell import delivery, logs, reconcile
 from gateway.shell.catalog import extension_types
 from gateway.shell.commands import loop_factory
-from gateway.shell.compose import Service, book, journal_store
+from gateway.shell.compose import book, journal_store
 from gateway.shell.configuration import load
 from gateway.shell.journal import StoreError
 from gateway.shell.journal import postgres as _postgres  # noqa: F401 - imported before the fork
 from gateway.shell.metrics import Metrics
+from gateway.shell.service import Service
 from tests.proof.scene import body_of
 from tests.proof.steps import Stepped, Unguarded, listener
 from tests.support.running import PRODUCTS
@@ -47,7 +48,7 @@ def prepare() -> None:
     """Import and compute once what every gateway needs, as far as that goes without threads and event loops."""
     loop_factory()
     loaded = load(demo.CONFIG)
-    Metrics(loaded.rules, loaded.upstreams, loaded.revision)
+    Metrics().adopt(book(loaded), {})
     for dialect in PRODUCTS:
         make_plan(parse(body_of("sim-0", dialect), extension_types()), Caller("local"), book(loaded))
 

@@ -92,7 +92,7 @@ class World:
         loaded = configuration()
         upstream = loaded.config.upstreams[name]
         if upstream.auth.oauth is None:
-            return auth.fixed(upstream.auth, loaded.folder)._headers  # noqa: SLF001 - to be put into requests here
+            return auth.header(upstream.auth, loaded.folder)
         asked = auth.token_request(upstream.auth.oauth, loaded.folder)
         answer = self.simulations[upstream.dialect].answer(Request("POST", asked.path, asked.body, asked.headers))
         return (("Authorization", f"Bearer {json.loads(answer.body)['access_token']}"),)

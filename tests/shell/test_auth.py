@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gateway.core.config import Auth, Basic, Header, OAuth, SecretRef
 from gateway.core.exchange import Reply, Request, Seen
@@ -150,7 +151,7 @@ def test_a_token_is_asked_for_in_json() -> None:
 
 async def test_many_requests_at_once_share_one_token() -> None:
     """A new token may end the previous one, so there is one fetch."""
-    endpoint, holder = Endpoint(), TokenHolder(WANTED, Clock())
+    endpoint, holder = Endpoint(), TokenHolder(lambda: WANTED, Clock())
     found = await asyncio.gather(*(holder.headers(endpoint) for _ in range(100)))
     assert set(found) == {header(1)}
     assert endpoint.asked == [WANTED]
@@ -159,7 +160,7 @@ async def test_many_requests_at_once_share_one_token() -> None:
 async def test_a_token_is_used_until_shortly_before_its_end() -> None:
     """A margin, so that none ends on its way."""
     endpoint, clock = Endpoint(expires_in=3600), Clock()
-    holder = TokenHolder(WANTED, clock)
+    holder = TokenHolder(lambda: WANTED, clock)
     for passed, number in ((0, 1), (3600 - MARGIN - 1, 1), (3600 - MARGIN, 2), (3600, 2), (7200 - 2 * MARGIN, 3)):
         clock.now = 1000.0 + passed
         assert await holder.headers(endpoint) == header(number), passed
@@ -188,7 +189,7 @@ def test_the_lifetime_of_a_token(expires_in: float | str | None, used: float) ->
 
 async def test_a_refused_token_is_fetched_anew_by_the_first_that_notices() -> None:
     """Ten requests are told that token 1 is bad: one fetch, and nobody throws token 2 away."""
-    endpoint, holder = Endpoint(), TokenHolder(WANTED, Clock())
+    endpoint, holder = Endpoint(), TokenHolder(lambda: WANTED, Clock())
     assert await holder.headers(endpoint) == header(1)
     for _ in range(10):
         holder.refused(header(1))
@@ -225,7 +226,7 @@ FAILURES: list[Seen] = [
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: str(failure)[:60])
 async def test_no_token_is_not_sent_whatever_went_wrong(failure: Seen) -> None:
     """The invoice never left, and the next asks again. What the endpoint said could hold a secret: it is not told."""
-    endpoint, holder = Endpoint(), TokenHolder(WANTED, Clock())
+    endpoint, holder = Endpoint(), TokenHolder(lambda: WANTED, Clock())
 
     async def failing(_: Request) -> Seen:
         return failure
@@ -239,7 +240,7 @@ async def test_no_token_is_not_sent_whatever_went_wrong(failure: Seen) -> None:
 
 async def test_a_fetch_that_is_cancelled_leaves_the_holder_usable() -> None:
     """A caller's deadline ends the fetch; the next one is free to try."""
-    endpoint, holder = Endpoint(), TokenHolder(WANTED, Clock())
+    endpoint, holder = Endpoint(), TokenHolder(lambda: WANTED, Clock())
 
     async def hanging(_: Request) -> Seen:
         await asyncio.sleep(60)
@@ -279,6 +280,70 @@ class Issuer:
             await writer.drain()
 
 
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        Auth(bearer=SecretRef(file="secret")),
+        Auth(header=Header("X-Api-Key", SecretRef(file="secret"))),
+        Auth(basic=Basic("user", SecretRef(file="secret"))),
+    ],
+    ids=["bearer", "header", "basic"],
+)
+async def test_a_secret_that_was_replaced_is_read_again_once_it_is_refused(credentials: Auth, tmp_path: Path) -> None:
+    """The request was turned away unread: it is sent again with the new one, and the next begins with that."""
+    (tmp_path / "secret").write_text("old")
+    shown = fixed(credentials, tmp_path)
+    old = await shown.headers(_nothing)
+    (tmp_path / "secret").write_text("new")
+    assert await shown.headers(_nothing) == old
+    session = client.session()
+    async with playing(answering(ok(b"{}", "401 Unauthorized"), ok(), ok())) as peer:
+        sender = Sender(peer.url, EXSITED, shown, session)
+        for _ in range(2):
+            assert isinstance(await sender.send(POST, left), Reply)
+    await client.closed(session)
+    new = await shown.headers(_nothing)
+    assert new == await fixed(credentials, tmp_path).headers(_nothing) != old
+    assert sent(peer, old[0][0].lower()) == [old[0][1], new[0][1], new[0][1]]
+
+
+@pytest.mark.parametrize("after", ["old", None])
+async def test_a_secret_that_is_still_the_same_is_not_sent_again(after: str | None, tmp_path: Path) -> None:
+    """Nor is one that is just being replaced and cannot be read."""
+    (tmp_path / "secret").write_text("old")
+    shown = fixed(Auth(bearer=SecretRef(file="secret")), tmp_path)
+    if after is None:
+        (tmp_path / "secret").unlink()
+    session = client.session()
+    async with playing(answering(ok(b"{}", "401 Unauthorized"), ok())) as peer:
+        seen = await Sender(peer.url, EXSITED, shown, session).send(POST, left)
+        assert isinstance(seen, NotSent)
+        assert seen.reason == "unauthorized"
+        assert len(peer.requests) == 1
+    await client.closed(session)
+
+
+async def test_a_token_is_had_for_the_secrets_of_that_time() -> None:
+    """A secret that was replaced counts for the next token; without one there is no token, and nothing is sent."""
+    wanted = [WANTED, structs.replace(WANTED, body=b'{"new": 1}')]
+    endpoint = Endpoint()
+
+    def asked() -> Request:
+        if not wanted:
+            raise ValueError("secret cannot be read")
+        return wanted.pop(0)
+
+    holder = TokenHolder(asked, Clock())
+    for _ in range(2):
+        headers = await holder.headers(endpoint)
+        assert not isinstance(headers, NotSent)
+        assert holder.refused(headers)
+    assert [one.body for one in endpoint.asked] == [WANTED.body, b'{"new": 1}']
+    none = await holder.headers(endpoint)
+    assert isinstance(none, NotSent)
+    assert (none.reason, none.detail) == ("token", "no token: secret cannot be read")
+
+
 REFUSALS = {"401": ok(b"{}", "401 Unauthorized"), "302": ok(b"", "302 Found", "Location: /login")}
 
 
@@ -287,7 +352,7 @@ async def sending(issuer: Issuer) -> AsyncIterator[tuple[Sender, Peer]]:
     """A sender before the issuer, and the peer."""
     session = client.session()
     async with playing(issuer) as peer:
-        yield Sender(peer.url, EXSITED, TokenHolder(WANTED, Clock()), session), peer
+        yield Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session), peer
     await client.closed(session)
 
 
@@ -337,7 +402,7 @@ async def test_another_dialects_redirect_does_not_renew_anything() -> None:
     issuer = Issuer(REFUSALS["302"])
     session = client.session()
     async with playing(issuer) as peer:
-        sender = Sender(peer.url, dialects()["onlyoffice"], TokenHolder(WANTED, Clock()), session)
+        sender = Sender(peer.url, dialects()["onlyoffice"], TokenHolder(lambda: WANTED, Clock()), session)
         issuer.refuse = 1
         assert isinstance(await sender.send(POST, left), Unknown)
         assert (issuer.tokens, invoices(peer)) == (1, 1)
@@ -354,7 +419,7 @@ async def test_the_deadline_holds_for_the_token_too() -> None:
     session, loop = client.session(), asyncio.get_running_loop()
     end = loop.time() + 0.2
     async with playing(silent) as peer:
-        sender = Sender(peer.url, EXSITED, TokenHolder(WANTED, Clock()), session)
+        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session)
         assert isinstance(await sender.send(POST, lambda: end - loop.time()), NotSent)
         assert invoices(peer) == 0
     await client.closed(session)
@@ -370,7 +435,7 @@ async def test_waiting_for_anothers_fetch_ends_by_the_own_deadline() -> None:
     session, loop = client.session(), asyncio.get_running_loop()
     began = loop.time()
     async with playing(silent) as peer:
-        sender = Sender(peer.url, EXSITED, TokenHolder(WANTED, Clock()), session)
+        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session)
         slow = asyncio.create_task(sender.send(POST, lambda: began + 0.4 - loop.time()))
         await asyncio.sleep(0.01)
         assert isinstance(await sender.send(POST, lambda: began + 0.1 - loop.time()), NotSent)

@@ -23,7 +23,7 @@ from tests.support.running import Peer, Play, address, answering, invoice, ok, p
 POST = Request("POST", "/invoices", b'{"amount":1}', (("content-type", "application/json"),))
 GET = Request("GET", "/invoices/1")
 DIALECT = dialects()["mykaarma"]
-ANONYMOUS = Fixed(())
+ANONYMOUS = Fixed(tuple)
 
 
 @pytest.fixture
@@ -455,7 +455,7 @@ async def test_a_slash_at_the_end_of_the_base_url_is_not_doubled(session: aiohtt
 async def test_a_request_carries_these_headers_and_no_others(session: aiohttp.ClientSession) -> None:
     """The mapping's, the credentials', and what HTTP needs; none that would accept packed answers."""
     async with playing(answering(ok())) as peer:
-        sender = Sender(peer.url, DIALECT, Fixed((("X-Api-Key", "geheim"),)), session)
+        sender = Sender(peer.url, DIALECT, Fixed(lambda: (("X-Api-Key", "geheim"),)), session)
         await sender.send(POST, within(5))
     head, _, body = peer.requests[0].partition(b"\r\n\r\n")
     names = [line.split(b":")[0].decode().lower() for line in head.split(b"\r\n")[1:]]

@@ -20,8 +20,8 @@ from gateway.__main__ import main
 from gateway.demo import quiet_log
 from gateway.shell import commands
 from gateway.shell.catalog import dialects
-from gateway.shell.compose import Service
 from gateway.shell.configuration import load
+from gateway.shell.service import Service
 from tests.support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
 
 NOWHERE = "http://127.0.0.1:1"
@@ -313,10 +313,17 @@ async def ended(process: Process) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-async def test_serve_listens_delivers_and_ends_by_a_signal(sign: signal.Signals, tmp_path: Path) -> None:
+def draining(delay: str) -> Edit:
+    """An edit by which callers have so long to go elsewhere."""
+    return replaced("[server]\n", f'[server]\ndrain_delay = "{delay}"\n')
+
+
+@pytest.mark.parametrize(("sign", "drains"), [(signal.SIGTERM, ["draining"]), (signal.SIGINT, [])])
+async def test_serve_listens_delivers_and_ends_by_a_signal(
+    sign: signal.Signals, drains: list[str], tmp_path: Path
+) -> None:
     """Ready, one invoice created, exit 0; every line on standard output is JSON, nothing on standard error."""
-    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url)) as process:
+    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url, draining("1ms"))) as process:
         listening = json.loads(await line(process))
         assert listening["event"] == "listening"
         async with ClientSession() as session:
@@ -328,13 +335,13 @@ async def test_serve_listens_delivers_and_ends_by_a_signal(sign: signal.Signals,
         code, out, err = await ended(process)
     assert code == 0
     events = [json.loads(one)["event"] for one in out.splitlines()]
-    assert events == ["claimed", "sending", "answered", "concluded", "stopped"]
+    assert events == ["claimed", "sending", "answered", "concluded", *drains, "stopped"]
     assert "Traceback" not in err
 
 
 async def test_serve_finishes_what_is_under_way(tmp_path: Path) -> None:
     """SIGTERM in the middle of an invoice: its caller still gets the answer, and it is logged."""
-    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url)) as process:
+    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url, draining("1ms"))) as process:
         listening = json.loads(await line(process))
         async with ClientSession() as session:
             fault = {"fault": "delay", "seconds": 0.5, "method": "POST"}
@@ -348,7 +355,59 @@ async def test_serve_finishes_what_is_under_way(tmp_path: Path) -> None:
             answer.release()
         code, out, _ = await ended(process)
     assert code == 0
-    assert [json.loads(one)["event"] for one in out.splitlines()] == ["answered", "concluded", "stopped"]
+    events = [json.loads(one)["event"] for one in out.splitlines()]
+    assert events == ["draining", "answered", "concluded", "stopped"]
+
+
+async def test_serve_gives_callers_time_to_go_elsewhere(tmp_path: Path) -> None:
+    """SIGTERM: not ready at once, yet it still takes invoices, and every answer closes its connection; then exit 0."""
+    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url, draining("1s"))) as process:
+        listening = json.loads(await line(process))
+        async with ClientSession() as session:
+            async with session.get(f"{listening['api']}/v1/upstreams") as before:
+                assert "Connection" not in before.headers
+            process.send_signal(signal.SIGTERM)
+            assert json.loads(await line(process))["seconds"] == 1.0
+            async with session.get(f"{listening['ops']}/readyz") as ready:
+                assert ready.status == 503
+            async with session.get(f"{listening['ops']}/livez") as live:
+                assert live.status == 200
+            for path in ("/v1/upstreams", "/v1/nothing"):
+                async with session.get(f"{listening['api']}{path}") as answer:
+                    assert answer.headers["Connection"] == "close"
+            async with session.post(f"{listening['api']}/v1/invoices", json=invoice()) as answer:
+                assert (answer.status, answer.headers["Connection"]) == (201, "close")
+        code, _, _ = await ended(process)
+    assert code == 0
+
+
+async def test_a_second_signal_does_not_wait_for_callers(tmp_path: Path) -> None:
+    """What is under way is finished all the same."""
+    async with sandbox() as url, started("serve", "--config", configured(tmp_path, url, draining("1h"))) as process:
+        await line(process)
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(await line(process))["event"] == "draining"
+        process.send_signal(signal.SIGTERM)
+        code, out, _ = await ended(process)
+    assert code == 0
+    assert [json.loads(one)["event"] for one in out.splitlines()] == ["stopped"]
+
+
+async def test_serve_reads_its_configuration_again_on_sighup(tmp_path: Path) -> None:
+    """And says what came of it: a mistake changes nothing."""
+    async with sandbox() as url:
+        config = configured(tmp_path, url)
+        async with started("serve", "--config", config) as process:
+            await line(process)
+            process.send_signal(signal.SIGHUP)
+            assert json.loads(await line(process))["result"] == "applied"
+            config.write_text("nothing = 1")
+            process.send_signal(signal.SIGHUP)
+            refused = json.loads(await line(process))
+            assert (refused["event"], refused["result"], refused["level"]) == ("reloaded", "refused", "error")
+            process.send_signal(signal.SIGINT)
+            code, _, _ = await ended(process)
+    assert code == 0
 
 
 async def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:

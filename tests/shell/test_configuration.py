@@ -400,19 +400,34 @@ def test_what_is_hardly_meant_is_warned_of(edit: Edit, words: tuple[str, ...], t
     assert all(word in warning for word in words)
 
 
-def test_what_is_read_but_not_done_yet_is_warned_of(tmp_path: Path) -> None:
-    """An operator must not rely on a limit or a breaker that is not there."""
+def test_limits_that_are_kept_need_no_warning(tmp_path: Path) -> None:
+    """Everything that can be configured is done; neither the demo nor the example is warned of."""
     path = written(
         tmp_path,
         added('[journal]\nurl = "sqlite:///var/lib/gateway.db"\n[delivery]\nattempts = 2\n[reconcile]\n[breaker]'),
         added('[clients.billing]\ntoken = { env = "HOME" }\nrate = 5'),
         replaced(CHARGEOVER, f"{CHARGEOVER}queue = 5\nrate = 5\n"),
     )
-    warnings = load(path).warnings
-    for words in ("[delivery] attempts", "[breaker]", "[clients.billing] rate", "queue, rate"):
-        assert [one for one in warnings if words in one], words
-    assert len(warnings) == 4
+    assert load(path).warnings == ()
     assert load(demo.CONFIG).warnings == ()
+
+
+def test_every_file_that_it_was_read_from_is_known(tmp_path: Path) -> None:
+    """Itself, crosswalks and secrets: those are watched."""
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "journal-url").write_text("sqlite://journal.db")
+    (tmp_path / "customers.csv").write_text("id,upstream_id\nacct-88,88\nacct-89,89\n")
+    path = written(
+        tmp_path,
+        added('[journal]\nurl = { file = "journal-url" }'),
+        added('[clients.billing]\ntoken = [{ file = "token" }, { env = "HOME" }]'),
+        replaced('customers = { "acct-88" = 88, "acct-89" = 89 }', 'customers = { file = "customers.csv" }'),
+        replaced('password = "sandbox-private"', 'password = { file = "key" }'),
+    )
+    found = [each.relative_to(tmp_path).as_posix() for each in load(path).files]
+    assert found[0] == "gateway.toml"
+    assert set(found) == {"gateway.toml", "customers.csv", "journal-url", "key", "token"}
 
 
 def test_a_password_in_the_journals_url_is_warned_of(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from gateway.core.events import (
     Purged,
     Reconciled,
     Refused,
+    Reloaded,
     Replayed,
     Resolved,
     Retried,
@@ -38,7 +39,9 @@ from tests.support.running import NAMES, added, invoice, replaced, running, time
 
 FIELDS = {
     "listening": {"api", "ops", "config"},
+    "draining": {"seconds"},
     "stopped": set[str](),
+    "reloaded": {"result", "revision", "faults", "restart"},
     "claimed": {"request_id", "invoice", "external_id", "client", "upstream", "waits"},
     "sending": {"request_id", "invoice", "upstream"},
     "answered": {"request_id", "invoice", "upstream", "outcome", "reason", "http_status", "seconds"},
@@ -93,6 +96,8 @@ EVENTS: dict[Event, str | None] = {
     Committed(1, 0.1): None,
     JournalFailed("claim", "the disk is full", "1"): "error",
     Purged(7): "info",
+    Reloaded("applied", "sha256:1", restart=("journal.url",)): "info",
+    Reloaded("refused", "sha256:1", ("gateway.toml:1: not TOML",)): "error",
     Defect("KeyError", ("x.py:1",), "r"): "error",
     Refused("r", "overloaded", 503, 0.123456, "in-flight"): "info",
 }

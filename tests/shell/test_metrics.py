@@ -28,6 +28,7 @@ from gateway.core.losses import LEAVES
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.result import Discrepancy, Loss
 from gateway.shell.catalog import dialects
+from gateway.shell.compose import book
 from gateway.shell.configuration import load
 from gateway.shell.journal import Query
 from gateway.shell.metrics import OUTCOMES, Metrics
@@ -298,7 +299,8 @@ class Counted:
 
     def __init__(self, folder: Path) -> None:
         loaded = load(configured(folder, "http://127.0.0.1:1"))
-        self.metrics = Metrics(loaded.rules, loaded.upstreams, loaded.revision)
+        self.metrics = Metrics()
+        self.metrics.adopt(book(loaded), {})
 
     def now(self) -> list[Sample]:
         """The lines now."""

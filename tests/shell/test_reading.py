@@ -11,9 +11,9 @@ from aiohttp import ClientSession, ClientTimeout
 
 from gateway.core.ids import uuid7
 from gateway.shell import logs
-from gateway.shell.compose import Service
 from gateway.shell.configuration import load
 from gateway.shell.journal.sqlite import SqliteStore
+from gateway.shell.service import Service
 from tests.support.engines import Gated
 from tests.support.running import Answer, World, added, configured, invoice, running, sandbox
 from tests.support.stores import entry, opened
@@ -354,7 +354,7 @@ async def troubled(folder: Path) -> AsyncIterator[tuple[World, Gated]]:
         service = Service(load(configured(folder, url, CLIENTS)), logs.logger(log), store=store)
         await service.start()
         try:
-            yield World(service, url, session, log), store
+            yield World(service, folder / "gateway.toml", url, session, log), store
         finally:
             store.mend()
             await service.stop()

@@ -210,7 +210,7 @@ async def test_the_worker_goes_on_after_an_outage(tmp_path: Path) -> None:
         worker: Reconciler = works.engine.reconciler
         worker.wake()
         await until(lambda: bool(works.heard(InDoubt)))
-        assert works.heard(InDoubt)[0].doubts.keys() >= works.engine.exchanges.lanes.keys()
+        assert works.heard(InDoubt)[0].doubts.keys() >= works.engine.current().exchanges.lanes.keys()
         await until(lambda: bool(works.heard(Reconciled)))
 
 

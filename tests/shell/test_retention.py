@@ -30,7 +30,7 @@ async def test_a_name_outlives_the_details(tmp_path: Path) -> None:
     """The same invoice is still a replay, with its id at the upstream; other content is still refused."""
     async with working(tmp_path, chargeover=Side(created("77"))) as works:
         once = await works.submit()
-        work = Retention(works.engine.journal, works.told.append, KEPT)
+        work = Retention(works.engine.current, works.engine.journal, works.told.append)
         await work.round()
         assert (await works.entry()).body
         works.clock.seconds += KEPT + 1.0
@@ -54,7 +54,7 @@ async def test_what_is_not_over_keeps_its_details(tmp_path: Path) -> None:
         await works.submit(external_id="doubt")
         await works.submit(external_id="waits", preference=LATER)
         works.clock.seconds += 10 * KEPT
-        await Retention(works.engine.journal, works.told.append, KEPT).round()
+        await Retention(works.engine.current, works.engine.journal, works.told.append).round()
         for key in ("doubt", "waits"):
             assert (await works.entry(key)).body
         assert works.heard(Purged) == []
@@ -67,7 +67,7 @@ async def test_much_is_removed_a_little_at_a_time(tmp_path: Path, monkeypatch: p
         for number in range(5):
             await works.submit(external_id=f"key-{number}")
         works.clock.seconds += KEPT + 1.0
-        await Retention(works.engine.journal, works.told.append, KEPT).round()
+        await Retention(works.engine.current, works.engine.journal, works.told.append).round()
         assert works.heard(Purged) == [Purged(5)]
 
 
@@ -75,7 +75,7 @@ async def test_what_is_not_old_yet_is_kept(tmp_path: Path) -> None:
     """To the second; where nothing was removed nothing is told."""
     async with working(tmp_path) as works:
         before = (await works.submit()).entry
-        work = Retention(works.engine.journal, works.told.append, KEPT)
+        work = Retention(works.engine.current, works.engine.journal, works.told.append)
         works.clock.seconds += KEPT
         await work.round()
         assert await works.entry() == before
@@ -91,7 +91,7 @@ async def test_a_name_that_was_free_stays_so(said: Script, outcome: str, tmp_pat
     async with working(tmp_path, fallback=False, chargeover=Side(said, created("2"))) as works:
         first = (await works.submit()).result
         works.clock.seconds += KEPT + 1
-        await Retention(works.engine.journal, works.told.append, KEPT).round()
+        await Retention(works.engine.current, works.engine.journal, works.told.append).round()
         left = stored(await works.engine.records.read(first.id, ROOT))
         assert (left.id, left.outcome, left.external_id, left.invoice) == (first.id, outcome, first.external_id, None)
         again = await works.submit(note="corrected")
@@ -105,7 +105,7 @@ async def test_what_is_being_sent_keeps_its_details(tmp_path: Path) -> None:
         sending = await works.held()
         works.clock.seconds += 10 * KEPT
         before = await works.entry()
-        await Retention(works.engine.journal, works.told.append, KEPT).round()
+        await Retention(works.engine.current, works.engine.journal, works.told.append).round()
         assert await works.entry() == before
         assert works.heard(Purged) == []
         works.side.open.set()
@@ -118,7 +118,7 @@ async def test_an_outage_is_told_and_does_not_end_it(tmp_path: Path, monkeypatch
     async with working(tmp_path) as works:
         await works.submit()
         works.clock.seconds += KEPT + 1
-        work = Retention(works.engine.journal, works.told.append, KEPT)
+        work = Retention(works.engine.current, works.engine.journal, works.told.append)
         works.store.arm("purge", "fails")
         with pytest.raises(JournalUnavailable):
             await work.round()

@@ -22,12 +22,13 @@ from gateway.core.plan import Book, Caller
 from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Stated, Unknown
 from gateway.shell.compose import book
 from gateway.shell.configuration import load
-from gateway.shell.engine import Engine, Policy
+from gateway.shell.engine import Engine
 from gateway.shell.exchanges import Counterpart
 from gateway.shell.gateway import AT_ONCE, Answer, Preference
 from gateway.shell.journal import Query, Store, StoreError
 from gateway.shell.journal.sqlite import SqliteStore
 from gateway.shell.lanes import Width
+from gateway.shell.setup import Policy
 from tests.support.running import NAMES, Edit, configured, invoice, replaced
 from tests.support.stores import Clock
 

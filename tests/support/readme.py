@@ -100,7 +100,7 @@ def proof_table() -> str:
 def metrics_table() -> str:
     """A row a metric."""
     rows = ["| metric | labels | what it says |", "|---|---|---|"]
-    names = Metrics((), {}, "").registry._collector_to_names  # noqa: SLF001 - the library has no other list of them
+    names = Metrics().registry._collector_to_names  # noqa: SLF001 - the library has no other list of them
     for collector in names:
         name = getattr(collector, "_name", "")
         if name.startswith("invoice_gateway_"):

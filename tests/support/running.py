@@ -17,8 +17,8 @@ from yarl import URL
 from gateway import demo
 from gateway.sandbox.server import start, stop
 from gateway.shell import logs
-from gateway.shell.compose import Service
 from gateway.shell.configuration import Loaded, load
+from gateway.shell.service import Service
 
 PRODUCTS = {
     "mykaarma": "workshop",
@@ -61,7 +61,8 @@ class Answer(Struct, frozen=True):
 class World:
     """A gateway and its sandbox while they run."""
 
-    def __init__(self, service: Service, sandbox: str, session: ClientSession, log: BytesIO) -> None:
+    def __init__(self, service: Service, path: Path, sandbox: str, session: ClientSession, log: BytesIO) -> None:
+        self.path = path
         self.service = service
         self.sandbox = sandbox
         self.session = session
@@ -192,12 +193,10 @@ async def serving(loaded: Loaded, log: BytesIO) -> AsyncIterator[Service]:
 async def running(folder: Path, *edits: Edit) -> AsyncIterator[World]:
     """A sandbox and a gateway before it, configured as the demo is, with these edits."""
     log = BytesIO()
-    async with (
-        sandbox() as url,
-        serving(load(configured(folder, url, *edits)), log) as service,
-        ClientSession(timeout=ClientTimeout(total=20)) as session,
-    ):
-        yield World(service, url, session, log)
+    async with sandbox() as url, ClientSession(timeout=ClientTimeout(total=20)) as session:
+        path = configured(folder, url, *edits)
+        async with serving(load(path), log) as service:
+            yield World(service, path, url, session, log)
 
 
 class Peer:

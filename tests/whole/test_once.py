@@ -73,7 +73,7 @@ async def again(folder: Path, url: str, *edits: Edit) -> AsyncIterator[World]:
         serving(load(configured(folder, url, *edits)), log) as service,
         ClientSession(timeout=ClientTimeout(total=20)) as session,
     ):
-        yield World(service, url, session, log)
+        yield World(service, folder / "gateway.toml", url, session, log)
 
 
 # ------------------------------------------------------------------ the same request again

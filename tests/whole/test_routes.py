@@ -106,7 +106,12 @@ async def test_a_refused_connection_falls_back_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "more"),
-    [("rate-limit", {"times": 0, "retry_after": 0}), ("status", {"status": 401}), ("status", {"status": 403}), ("status", {"status": 402})],
+    [
+        ("rate-limit", {"times": 0, "retry_after": 0}),
+        ("status", {"status": 401}),
+        ("status", {"status": 403}),
+        ("status", {"status": 402}),
+    ],
 )
 async def test_what_was_turned_away_unread_falls_back(fault: str, more: dict[str, int], tmp_path: Path) -> None:
     """A rate limit or refused credentials: certainly not created."""

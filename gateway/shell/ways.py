@@ -1,0 +1,59 @@
+"""The ways to the upstreams of a configuration: sessions and token holders, which outlive it, and senders."""
+
+import time
+from functools import partial
+from urllib.parse import urlsplit
+
+from gateway.core import config as settings
+from gateway.shell import auth, client
+from gateway.shell.configuration import Loaded
+from gateway.shell.exchanges import Counterpart
+from gateway.shell.lanes import Width
+
+
+class Ways:
+    """Makes senders; needs a running event loop."""
+
+    def __init__(self) -> None:
+        self._kept, self._single = client.session(), client.session(reuse=False)
+        self._holders: dict[tuple[str, settings.OAuth], auth.TokenHolder] = {}
+
+    def senders(self, loaded: Loaded) -> dict[str, client.Sender]:
+        """A sender for each upstream.
+
+        Raises:
+            ValueError: a secret cannot be had.
+        """
+        found = {}
+        for name, upstream in loaded.config.upstreams.items():
+            dialect = loaded.upstreams[name].dialect
+            session = self._single if dialect.closes_on else self._kept
+            found[name] = client.Sender(upstream.base_url, dialect, self._credentials(upstream, loaded), session)
+        return found
+
+    def _credentials(self, upstream: settings.UpstreamConfig, loaded: Loaded) -> auth.Credentials:
+        """An upstream's credentials; upstreams with one OAuth credential share its holder, also after a reload."""
+        oauth = upstream.auth.oauth
+        if oauth is None:
+            return auth.fixed(upstream.auth, loaded.folder)
+        auth.token_request(oauth, loaded.folder)  # its secrets have to be there
+        key = (urlsplit(upstream.base_url).netloc, oauth)
+        if key not in self._holders:
+            request = partial(auth.token_request, oauth, loaded.folder)
+            self._holders[key] = auth.TokenHolder(request, time.monotonic)
+        return self._holders[key]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await client.closed(self._kept)
+        await client.closed(self._single)
+
+
+def counterparts(loaded: Loaded, senders: dict[str, client.Sender]) -> dict[str, Counterpart]:
+    """The upstreams as exchanges need them."""
+    found = {}
+    for name, sender in senders.items():
+        each = loaded.config.upstreams[name]
+        width = Width(each.max_in_flight, each.queue, each.rate)
+        found[name] = Counterpart(sender, settings.seconds(each.timeout), width, sender.base_url)
+    return found
