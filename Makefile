@@ -9,10 +9,10 @@ WORKERS ?= auto
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check prove bench format lock clean
+.PHONY: help run test check check-deploy prove bench format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run ## five simulated upstreams, a gateway, one invoice to each; then stays up
 	@$(BIN)/invoice-gateway demo $(ARGS)
@@ -29,6 +29,10 @@ check: $(VENV)/.dev ## formatting, lint, types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+check-deploy: $(VENV)/.checkov ## the manifests against a catalogue of good practice (checkov: 300 MB, a minute to install)
+	@for overlay in deploy/kubernetes/overlays/*/; do $(BIN)/kubectl kustomize $$overlay >$(VENV)/manifests.yaml && \
+	  $(VENV)/checkov/bin/checkov -f $(VENV)/manifests.yaml --config-file deploy/checkov.yaml || exit 1; done
+
 prove: $(VENV)/.dev ## never twice, never lost: hours of kills, outages and seeds; ARGS="--help" says how to have less
 	@$(BIN)/python -W error -m tests.proof $(ARGS)
 
@@ -41,9 +45,11 @@ format: $(VENV)/.dev ## put the code into its form
 
 lock: $(VENV)/.dev ## resolve the dependencies anew
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra build pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-header --extra build --extra postgres pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-emit-find-links --no-header --extra build --extra postgres --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@for tool in cyclonedx-bom checkov; do echo $$tool | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o deploy/$$tool.lock; done
 
 clean: ## remove what was made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -61,4 +67,10 @@ $(VENV)/.run: $(VENV)/.venv requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip check -q
+	@touch $@
+
+# It has a hundred requirements of its own, and some are older than ours.
+$(VENV)/.checkov: $(VENV)/.dev deploy/checkov.lock
+	@$(PYTHON) -m venv $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r deploy/checkov.lock
 	@touch $@

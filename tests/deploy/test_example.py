@@ -8,7 +8,7 @@ import pytest
 from gateway.shell.commands import check
 from gateway.shell.configuration import load
 
-EXAMPLE = Path(__file__).parent.parent / "deploy" / "gateway.toml"
+EXAMPLE = Path(__file__).parent.parent.parent / "deploy" / "gateway.toml"
 SECRETS = sorted(set(re.findall(r'env = "([A-Z_]+)"', EXAMPLE.read_text())) - {"NAME"})
 
 
