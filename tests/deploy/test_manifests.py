@@ -1,5 +1,6 @@
 """The manifests hold what they promise, and each check of that notices when they do not."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.deploy.conftest import OVERLAYS, VARIANTS
 from tests.deploy.faults import FAULTS, GATEWAY, GONE, HA, POD, Fault, changed
 from tests.support import cluster, pods
 from tests.support.manifests import Document, configuration, every, lay_out, one, pod, tool
+from tests.support.readme import README
 
 CHECKS = {
     each.__name__: each
@@ -116,3 +118,13 @@ def test_the_autoscaler_of_the_component_asks_a_metric_that_there_is(variants: d
     upstreams = configuration(variants[HA])["upstreams"].values()
     most = sum(UpstreamConfig(**upstream).max_in_flight for upstream in upstreams)
     assert int(asked["pods"]["target"]["averageValue"]) < most
+
+
+def test_the_readme_creates_the_secrets_that_are_mounted(variants: dict[str, list[Document]]) -> None:
+    """Each by its name, with each of its keys."""
+    commands = re.findall(r"create secret generic ([\w-]+)((?:.*\\\n)*.*)", README.read_text())
+    told = {name: set(re.findall(r"--from-\w+=([\w-]+)", rest)) for name, rest in commands}
+    sources = [
+        source["secret"] for source in pod(variants[HA])["volumes"][0]["projected"]["sources"] if "secret" in source
+    ]
+    assert told == {source["name"]: {item["key"] for item in source["items"]} for source in sources}

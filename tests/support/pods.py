@@ -105,7 +105,7 @@ def probed(documents: list[Document]) -> Iterator[str]:
 
 
 def graceful(documents: list[Document]) -> Iterator[str]:
-    """It ends when nobody is sent to it any more, and has time for a body, for the slowest route and for what follows."""
+    """It ends when no caller is sent to it any more, and has time for a body, the slowest route, and what follows."""
     config = configuration(documents)
     upstreams = {name: UpstreamConfig(**each) for name, each in config["upstreams"].items()}
     waits = {name: seconds(each.timeout) for name, each in upstreams.items()}
