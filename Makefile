@@ -69,7 +69,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(BIN)/python -m pip check -q
 	@touch $@
 
-# It has a hundred requirements of its own, and some are older than ours.
+# It has a hundred requirements of its own, and wants an older `packaging` than ours.
 $(VENV)/.checkov: $(VENV)/.dev deploy/checkov.lock
 	@$(PYTHON) -m venv $(VENV)/checkov
 	@$(VENV)/checkov/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r deploy/checkov.lock
