@@ -65,13 +65,11 @@ FAULTS: dict[str, list[Fault]] = {
         (MESHED, f"{MONITOR}/podMetricsEndpoints/0/path", "/prometheus", "no metrics at /prometheus"),
     ],
     "graceful": [
-        (HA, f"{POD}/terminationGracePeriodSeconds", GONE, "killed after 30 s, and may need 60 s"),
-        (HA, TOML, replaced('timeout = "30s"', 'timeout = "60s"'), "may need 90 s"),
-        (HA, TOML, replaced('to = "chargeover-us"', STAND_IN),
-         "may need 90 s"),
-        (HA, TOML, replaced('drain_delay = "5s"', 'drain_delay = "1m"'), "may need 115 s"),
-        (HA, f"{GATEWAY}/lifecycle/preStop/sleep/seconds", 60, "may need 115 s"),
-        (HA, f"{GATEWAY}/lifecycle", GONE, "while callers are still sent to it"),
+        (HA, f"{POD}/terminationGracePeriodSeconds", GONE, "killed after 30 s, and may need 55 s"),
+        (HA, TOML, replaced('timeout = "30s"', 'timeout = "60s"'), "may need 85 s"),
+        (HA, TOML, replaced('to = "chargeover-us"', STAND_IN), "may need 85 s"),
+        (HA, TOML, replaced('drain_delay = "5s"', 'drain_delay = "1m"'), "may need 110 s"),
+        (HA, TOML, replaced('drain_delay = "5s"', 'drain_delay = "1s"'), "while callers are still sent to it"),
     ],
     "mounted": [
         (HA, f"{SOURCES}/1/secret/items/0", GONE, "secrets/billing-token is named and not mounted"),

@@ -114,7 +114,7 @@ def test_another_configuration_rolls_the_pods(variants: dict[str, list[Document]
 def test_the_autoscaler_of_the_component_asks_a_metric_that_there_is(variants: dict[str, list[Document]]) -> None:
     """The gateway has it, and it can rise above what a pod is meant to have."""
     [_, asked] = one(variants[f"{HA}, with components"], "HorizontalPodAutoscaler")["spec"]["metrics"]
-    assert f"{asked['pods']['metric']['name']}" in Metrics((), {}, "").registry._names_to_collectors  # noqa: SLF001
+    assert f"{asked['pods']['metric']['name']}" in Metrics().registry._names_to_collectors  # noqa: SLF001
     upstreams = configuration(variants[HA])["upstreams"].values()
     most = sum(UpstreamConfig(**upstream).max_in_flight for upstream in upstreams)
     assert int(asked["pods"]["target"]["averageValue"]) < most

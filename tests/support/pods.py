@@ -25,6 +25,8 @@ CONFIG = "/etc/invoice-gateway/gateway.toml"
 USER = 65532
 MARGIN = 10.0
 """Seconds that a pod needs to end beyond what it waits for: to write outcomes, to close the journal."""
+NOTICED = 5.0
+"""Seconds until every node has heard that the pod goes."""
 VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
 }  # fmt: skip
@@ -113,10 +115,9 @@ def graceful(documents: list[Document]) -> Iterator[str]:
     # A stand-in has its whole time anew.
     slowest = max(max(waits[name] for name in first) + sum(waits[name] for name in then) for first, then in routes)
     server = Server(**config["server"])
-    pause = container(documents).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    if pause < 5:
-        yield "the gateway is told to end while callers are still sent to it"
-    needed = pause + seconds(server.drain_delay) + seconds(server.body_timeout) + slowest + MARGIN
+    if seconds(server.drain_delay) < NOTICED:
+        yield "the gateway ends while callers are still sent to it"
+    needed = seconds(server.drain_delay) + seconds(server.body_timeout) + slowest + MARGIN
     given = pod(documents).get("terminationGracePeriodSeconds", 30)
     if given < needed:
         yield f"the pod is killed after {given} s, and may need {needed:g} s"
