@@ -250,11 +250,16 @@ class StoreMachine(RuleBasedStateMachine):
         """By id, by key, and in doubt."""
 
         async def same() -> None:
-            for one in self.model.held.values():
-                assert await self.store.get(one.id) == one
-                assert await self.store.find(one.client, one.external_id) == one
-            assert len(await self.store.page(Query(limit=1_000))) == len(self.model.held)
-            assert await self.store.doubts() == self.model.doubts()
+            held, everything = list(self.model.held.values()), Query(limit=1_000)
+            page, doubts, *entries = await asyncio.gather(
+                self.store.page(everything),
+                self.store.doubts(),
+                *(self.store.get(one.id) for one in held),
+                *(self.store.find(one.client, one.external_id) for one in held),
+            )
+            assert page == self.model.page(everything)
+            assert doubts == self.model.doubts()
+            assert entries == held * 2
 
         if self.store.alive():
             self.ran(same())
@@ -267,4 +272,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestStoreMachine.settings = settings(max_examples=500, stateful_step_count=50)
