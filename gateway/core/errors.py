@@ -28,18 +28,21 @@ def capped(found: list[Fault]) -> list[Fault]:
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem, and so does everybody who reads it
-    """Something went wrong."""
+    """Something went wrong; `reason` is a code for metrics and logs alone, never told to the caller."""
 
     slug: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     outcome: ClassVar[str | None] = None
     retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str, faults: tuple[Fault, ...] = (), retry_after: float | None = None) -> None:
+    def __init__(
+        self, detail: str, faults: tuple[Fault, ...] = (), retry_after: float | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
         self.retry_after = retry_after
+        self.reason = reason
         self.external_id: str | None = None
         self.invoice: str | None = None
 

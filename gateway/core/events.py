@@ -186,7 +186,7 @@ class Defect(Struct, frozen=True, tag="defect"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """A request was answered with a problem; `reason` is why the gateway turned it away unread, if it did."""
+    """A request was answered with a problem; `reason` is why it was turned away unread, or what its token lacks."""
 
     request_id: str
     problem: str

@@ -13,6 +13,9 @@ from gateway.core.plan import Caller
 from gateway.shell.lanes import limiter
 from gateway.shell.secrets import resolve, tokens
 
+NO_TOKEN = "no-token"  # noqa: S105 - a reason, and no password
+UNKNOWN_TOKEN = "unknown-token"  # noqa: S105 - the same
+
 LOCAL = Caller("local", operator=True)
 """Everybody who reaches a listener on loopback, where no clients are configured."""
 
@@ -64,14 +67,14 @@ class Clients:
             return LOCAL
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send Authorization: Bearer TOKEN")
+            raise Unauthenticated("send Authorization: Bearer TOKEN", reason=NO_TOKEN)
         digest = sha256(token.strip().encode("utf-8", "replace")).digest()
         found = None
         for known, caller in self._known:  # all of them, so that the time says nothing
             if compare_digest(known, digest):
                 found = caller
         if found is None:
-            raise Unauthenticated("the token is not known")
+            raise Unauthenticated("the token is not known", reason=UNKNOWN_TOKEN)
         return found
 
 

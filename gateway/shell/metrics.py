@@ -14,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from gateway import __version__
 from gateway.core.breaker import STATES
 from gateway.core.dialect import Upstream
+from gateway.core.errors import Forbidden, Unauthenticated
 from gateway.core.events import (
     FINDINGS,
     Answered,
@@ -33,6 +34,8 @@ from gateway.core.plan import Book
 from gateway.core.policy import RETRIED
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Rule
+from gateway.shell import trace
+from gateway.shell.clients import NO_TOKEN, UNKNOWN_TOKEN
 from gateway.shell.lanes import Lane
 
 PREFIX = "invoice_gateway_"
@@ -50,6 +53,8 @@ DISCREPANCIES = (
 REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 COMMIT_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 OPERATIONS = ("claim", "advance", "record", "change", "withdraw", "get", "find", "page", "take", "doubts", "purge")
+AUTH_FAILURES = (NO_TOKEN, UNKNOWN_TOKEN, Forbidden.slug)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
@@ -88,15 +93,23 @@ class Metrics:
         looked = "Doubts that were looked into, by what was found"
         self.reconciliations = self._counter("reconciliations", looked, "upstream", "result")
         self.replays = self._counter("replays", "Invoices that came again, by what was known of them", "outcome")
+        self._begin_own()
+        self._prepare()
+
+    def _begin_own(self) -> None:
+        """The metrics of the gateway itself, whatever the invoice."""
         self.commits = self._times("journal_commit", "Time of a commit of the journal", COMMIT_SECONDS)
         failed = "Operations of the journal that failed; a contradiction is one where two outcomes are known"
         self.journal_errors = self._counter("journal_errors", failed, "op")
         self.shed = self._counter("shed", "Requests turned away unread", "reason")
-        self.config = Gauge(f"{PREFIX}config_info", "The configuration in force", ["revision"], registry=self.registry)
+        unwelcome = "Requests of nobody who is known, or of a client that may not do what it asked for"
+        self.auth_failures = self._counter("auth_failures", unwelcome, "reason")
+        self.loop_lag = self._times("event_loop_lag", "How late the event loop gets to what is due", LAG_SECONDS)
         taken = "Changed configurations, taken over or refused"
         self.reloads = self._counter("config_reloads", taken, "result")
+        in_force = "The configuration in force"
+        self.config = Gauge(f"{PREFIX}config_info", in_force, ("revision",), registry=self.registry)
         self._gauge("build_info", "The version", "version")(__version__).set(1)
-        self._prepare()
 
     def adopt(self, book: Book, lanes: Mapping[str, Lane]) -> None:
         """Count by this configuration from now on."""
@@ -137,6 +150,8 @@ class Metrics:
         for operation in (*OPERATIONS, "contradiction"):
             self.journal_errors(operation)
         self.shed("in-flight")
+        for reason in AUTH_FAILURES:
+            self.auth_failures(reason)
         for result in ("applied", "refused"):
             self.reloads(result)
 
@@ -152,6 +167,8 @@ class Metrics:
             self.retries(name, reason)
         for pointer in DISCREPANCIES:
             self.discrepancies(name, pointer)
+        for currency in upstream.crosswalk.tables.get("currencies", ()):
+            self.amounts(name, currency)
         for leaf, fate in upstream.dialect.fates.items():
             for disposition in fate.losses:
                 self.losses(name, leaf, disposition)
@@ -167,15 +184,11 @@ class Metrics:
         """Count an event."""
         match event:
             case Answered(upstream=upstream, outcome=outcome, seconds=seconds):
-                self.upstream_durations(upstream, outcome).observe(seconds)
+                self.upstream_durations(upstream, outcome).observe(seconds, _exemplar())
             case Concluded():
                 self._concluded(event)
-            case Reloaded(result=result):
-                self.reloads(result).inc()
-            case Refused(problem=problem, reason=reason):
-                self.problems(problem).inc()
-                if reason is not None:
-                    self.shed(reason).inc()
+            case Refused():
+                self._refused(event)
             case _:
                 self._hear_journal(event)
 
@@ -195,12 +208,21 @@ class Metrics:
                     self.unresolved_age(name).set(age)
             case JournalFailed(operation=operation):
                 self.journal_errors(operation).inc()
+            case Reloaded(result=result):
+                self.reloads(result).inc()
             case _:
                 pass  # for the log alone
 
+    def _refused(self, event: Refused) -> None:
+        self.problems(event.problem).inc()
+        if event.problem in (Unauthenticated.slug, Forbidden.slug):
+            self.auth_failures(event.reason or event.problem).inc()
+        elif event.reason is not None:
+            self.shed(event.reason).inc()
+
     def _concluded(self, event: Concluded) -> None:
         self.requests(event.rule, event.upstream, event.outcome).inc()
-        self.durations(event.outcome).observe(event.seconds)
+        self.durations(event.outcome).observe(event.seconds, _exemplar())
         self.overhead.observe(max(event.seconds - event.upstream_seconds, 0.0))
         if event.outcome == "created" and event.ours:
             self._created(event)
@@ -218,6 +240,12 @@ class Metrics:
         if event.amount is not None and event.amount > 0:
             # Prometheus counts in floats: good enough for a graph, and nothing is ever computed from it.
             self.amounts(event.upstream, event.currency).inc(float(event.amount))
+
+
+def _exemplar() -> dict[str, str] | None:
+    """The trace that a figure belongs to, where somebody records it: the others cannot be looked at."""
+    found = trace.CURRENT.get()
+    return {"trace_id": found.trace_id} if found is not None and found.sampled else None
 
 
 def _breaker_state(lane: Lane) -> float:

@@ -106,7 +106,7 @@ class Api:
         return answer
 
     def _refusal(self, request: web.Request, problem: Problem) -> web.Response:
-        reason = "in-flight" if isinstance(problem, Overloaded) else None
+        reason = "in-flight" if isinstance(problem, Overloaded) else problem.reason
         seconds = time.monotonic() - request[STARTED]
         self._tell(Refused(request[REQUEST_ID], problem.slug, problem.status, seconds, reason))
         return problems.response(problem, request[REQUEST_ID])

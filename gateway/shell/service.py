@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from gateway.core import config as settings
 from gateway.core.config_faults import listener
 from gateway.core.events import Event
-from gateway.shell import logs
+from gateway.shell import lag, logs
 from gateway.shell.clients import Clients
 from gateway.shell.compose import book, journal_store, limits, policy, targets
 from gateway.shell.configuration import Loaded
@@ -109,7 +109,8 @@ class Service:
         self._parts = parts = Parts(loaded, store, self._metrics, self._tell)
         parts.engine.start()
         self._health.alive = store.alive
-        self.ops_url = await self._listen(self._health.application(self._metrics.registry), server.ops_listen)
+        ops = lag.measured(self._health.application(self._metrics.registry), self._metrics.loop_lag.observe)
+        self.ops_url = await self._listen(ops, server.ops_listen)
         self.url = await self._listen(parts.api.application(), server.listen)
         self._reloader = Reloader(loaded, parts.adopt, self._tell)
         self._watching = asyncio.create_task(self._reloader.run())
