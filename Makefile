@@ -1,4 +1,5 @@
-# `make run` and `make test` set everything up by themselves; they need Python >= 3.11, make and git.
+# `make run` and `make test` set everything up by themselves; they need Python >= 3.11, make and git,
+# the tests also prometheus and promtool.
 
 PYTHON ?= python3
 VENV := .venv

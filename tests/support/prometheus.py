@@ -1,0 +1,158 @@
+"""A real Prometheus before a real gateway, on a port that was free; and `promtool`, which comes with it."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import ClientSession, ClientTimeout
+from msgspec import Struct
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+CONFIG = DEPLOY / "prometheus" / "prometheus.yaml"
+RULES = DEPLOY / "prometheus" / "rules.yaml"
+CASES = DEPLOY / "prometheus" / "rules_test.yaml"
+SECONDS = 30.0
+
+
+def program(name: str) -> str:
+    """Where `prometheus` or `promtool` is.
+
+    Raises:
+        AssertionError: it is not there; the tests need it, and are not left out.
+    """
+    found = shutil.which(name)
+    assert found is not None, (
+        f"{name} is missing; .ci/run installs it: apt-get install --no-install-recommends prometheus"
+    )
+    return found
+
+
+def promtool(*arguments: str, given: str = "") -> tuple[int, str]:
+    """Run `promtool`; its exit code and everything that it says."""
+    command = [program("promtool"), *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    return done.returncode, done.stdout + done.stderr
+
+
+class Rule(Struct, frozen=True):
+    """A rule of `rules.yaml`; a recording rule has no severity and no annotations."""
+
+    name: str
+    expr: str
+    severity: str
+    annotations: dict[str, str]
+
+
+def rules() -> list[Rule]:
+    """Every rule of `rules.yaml`."""
+    return [
+        Rule(each.get("alert") or each["record"], each["expr"], severity, each.get("annotations", {}))
+        for group in yaml.safe_load(RULES.read_text())["groups"]
+        for each in group["rules"]
+        for severity in [each.get("labels", {}).get("severity", "")]
+    ]
+
+
+def alerts() -> list[Rule]:
+    """The alerts among them."""
+    return [each for each in rules() if each.annotations]
+
+
+def cases() -> Iterator[tuple[str, bool]]:
+    """Every question of `rules_test.yaml`: an alert, and whether it has to fire there."""
+    for case in yaml.safe_load(CASES.read_text())["tests"]:
+        for asked in case["alert_rule_test"]:
+            yield asked["alertname"], bool(asked["exp_alerts"])
+
+
+class Prometheus:
+    """A Prometheus that runs, asked through its HTTP API."""
+
+    def __init__(self, url: str, session: ClientSession) -> None:
+        self._url = url
+        self._session = session
+
+    async def ready(self) -> None:
+        """Wait until it answers queries."""
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        while True:
+            async with self._session.get(f"{self._url}/-/ready") as answer:
+                if answer.status == 200:
+                    return
+            assert asyncio.get_running_loop().time() < deadline, "Prometheus does not get ready"
+            await asyncio.sleep(0.05)
+
+    async def ask(self, path: str, **parameters: str) -> Any:
+        """What the API answers to `/api/v1/PATH`; it must not be an error."""
+        async with self._session.get(f"{self._url}/api/v1/{path}", params=parameters) as answer:
+            said = await answer.json()
+        assert said["status"] == "success", (said.get("error"), parameters)
+        return said["data"]
+
+    async def query(self, expr: str) -> list[dict[str, Any]]:
+        """The samples that a query gives now."""
+        found: list[dict[str, Any]] = (await self.ask("query", query=expr))["result"]
+        return found
+
+    async def until(self, expr: str) -> list[dict[str, Any]]:
+        """The samples that a query gives, as soon as it gives any."""
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        while not (found := await self.query(expr)):
+            assert asyncio.get_running_loop().time() < deadline, f"no samples within {SECONDS:g} s: {expr}"
+            await asyncio.sleep(0.1)
+        return found
+
+
+@asynccontextmanager
+async def scraping(folder: Path, target: str) -> AsyncIterator[Prometheus]:
+    """A Prometheus with the shipped configuration that scrapes `target` (`host:port`) and judges every second."""
+    text = CONFIG.read_text().replace("localhost:8081", target).replace("15s", "1s")
+    assert target in text
+    (folder / "prometheus.yaml").write_text(text.replace("rules.yaml", str(RULES)))
+    running = await asyncio.create_subprocess_exec(
+        program("prometheus"),
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        "--web.listen-address=127.0.0.1:0",
+        "--enable-feature=exemplar-storage",
+        stderr=PIPE,
+    )
+    drain = None
+    try:
+        url = f"http://{await asyncio.wait_for(_address(running), SECONDS)}"
+        drain = asyncio.create_task(_drain(running))
+        async with ClientSession(timeout=ClientTimeout(total=10)) as session:
+            found = Prometheus(url, session)
+            await found.ready()
+            yield found
+    finally:
+        if running.returncode is None:
+            running.kill()
+        await running.wait()
+        if drain is not None:
+            await drain
+
+
+async def _address(running: Process) -> str:
+    """Where it says that it listens."""
+    said: list[str] = []
+    assert running.stderr is not None
+    async for line in running.stderr:
+        said.append(line.decode())
+        if found := re.search(r'"Listening on" address=(\S+)', said[-1]):
+            return found[1]
+    raise AssertionError("Prometheus ended:\n" + "".join(said))
+
+
+async def _drain(running: Process) -> None:
+    """Read what it says, so that it never waits for a reader."""
+    assert running.stderr is not None
+    async for _ in running.stderr:
+        pass
