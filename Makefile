@@ -1,5 +1,4 @@
-# `make run` and `make test` set everything up by themselves; they need Python >= 3.11, make and git,
-# the tests also prometheus and promtool.
+# `make run` and `make test` set everything up by themselves; they need Python >= 3.11, make and git.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +17,7 @@ help: ## this list
 run: $(VENV)/.run ## five simulated upstreams, a gateway, one invoice to each; then stays up
 	@$(BIN)/invoice-gateway demo $(ARGS)
 
-test: $(VENV)/.dev ## every test, with coverage
+test: $(VENV)/.dev $(VENV)/.prometheus ## every test, with coverage
 	@$(BIN)/pytest -n $(WORKERS) -q --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='gateway/core/*,mappings/*' --fail-under=100 --format=total >/dev/null \
 	  || { $(BIN)/coverage report --include='gateway/core/*,mappings/*'; echo 'core and mappings: want 100 %'; exit 1; }
@@ -68,6 +67,14 @@ $(VENV)/.run: $(VENV)/.venv requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip check -q
+	@touch $@
+
+# The tests ask a real Prometheus: the machine's, or else Debian's package, unpacked here and not installed.
+$(VENV)/.prometheus: $(VENV)/.venv
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { cd $(VENV) \
+	  && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb prometheus && rm prometheus_*.deb \
+	  && ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool bin/; } \
+	  || { echo 'the tests need prometheus and promtool; on Debian: apt-get update, as root'; exit 1; }
 	@touch $@
 
 # It has a hundred requirements of its own, and wants an older `packaging` than ours.

@@ -1,9 +1,11 @@
 """A real Prometheus before a real gateway, on a port that was free; and `promtool`, which comes with it."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -27,10 +29,9 @@ def program(name: str) -> str:
     Raises:
         AssertionError: it is not there; the tests need it, and are not left out.
     """
-    found = shutil.which(name)
-    assert found is not None, (
-        f"{name} is missing; .ci/run installs it: apt-get install --no-install-recommends prometheus"
-    )
+    places = f"{sys.prefix}/bin:{os.environ['PATH']}"
+    found = shutil.which(name, path=places)
+    assert found is not None, f"{name} is missing; `make .venv/.prometheus` brings it"
     return found
 
 
