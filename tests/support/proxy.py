@@ -5,87 +5,13 @@ It reads as much of HTTP as it needs to know the moment: heads, and bodies by th
 """
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Literal, assert_never, get_args
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from tests.support.streams import Fault, Phase, Stream, Way, strike
 
-Kind = Literal["latency", "slicer", "slow", "stall", "half-close", "reset", "cut"]
-"""Late bytes; bytes in small pieces; hardly any bytes a second; no bytes any more; FIN in one direction, while the
-other goes on; RST to one side and FIN to the other; FIN to both."""
-Way = Literal["request", "answer"]
-Phase = Literal[
-    *("connect", "request-head", "request-body", "before-answer", "answer-head", "answer-body", "idle", "between")
-]
-"""The moment: in the middle of a part, `idle` while a connection waits for its next request, `between` when that one
-has come and nothing of it went on."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
-WAYS: tuple[Way, ...] = get_args(Way)
-PHASES: tuple[Phase, ...] = get_args(Phase)
-
-LATENCY_SECONDS = 0.03
-SLICE_BYTES = 7
-SLOW_SECONDS = 0.02
-"""For each byte."""
 END = b"\r\n\r\n"
-
-
-class Fault(Struct, frozen=True):
-    """What goes wrong, in which direction, and when."""
-
-    kind: Kind
-    way: Way
-    phase: Phase
-
-
-class Stream:
-    """One direction of a connection."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self.wait = 0.0
-        self.size = 0
-        self.pause = 0.0
-        self.flows = asyncio.Event()
-        self.flows.set()
-        self._ended = False
-
-    async def send(self, part: bytes) -> None:
-        """Pass bytes on, as far as the direction is well."""
-        await self.flows.wait()
-        await asyncio.sleep(self.wait)
-        size = self.size or len(part) or 1
-        for start in range(0, len(part), size):
-            if self._ended:
-                return
-            self._writer.write(part[start : start + size])
-            await self._writer.drain()
-            if self.size:
-                await asyncio.sleep(self.pause)
-
-    def finish(self) -> None:
-        """FIN: no bytes follow in this direction."""
-        if not self._ended and not self._writer.is_closing():
-            self._ended = True
-            self._writer.write_eof()
-
-    def heal(self) -> None:
-        """Let everything through again, what was held back first."""
-        self.wait, self.size, self.pause = 0.0, 0, 0.0
-        self.flows.set()
-
-    def close(self, *, abruptly: bool = False) -> None:
-        """FIN, or RST if `abruptly`; nothing is read from there either."""
-        self._ended = True
-        if abruptly:
-            kept = self._writer.get_extra_info("socket")
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._writer.transport.abort()
-        self._writer.close()
 
 
 class Connection:
@@ -125,23 +51,8 @@ class Connection:
 
     def strike(self, fault: Fault) -> None:
         """Let the fault happen now."""
-        hurt, other = self.streams[fault.way], self.streams["answer" if fault.way == "request" else "request"]
-        match fault.kind:
-            case "latency":
-                hurt.wait = LATENCY_SECONDS
-            case "slicer":
-                hurt.size = SLICE_BYTES
-            case "slow":
-                hurt.size, hurt.pause = 1, SLOW_SECONDS
-            case "stall":
-                hurt.flows.clear()
-            case "half-close":
-                hurt.finish()
-            case "reset" | "cut":
-                hurt.close(abruptly=fault.kind == "reset")
-                other.close()
-            case _:
-                assert_never(fault.kind)
+        other: Way = "answer" if fault.way == "request" else "request"
+        strike(fault.kind, self.streams[fault.way], self.streams[other])
 
 
 class Proxy:
@@ -153,6 +64,7 @@ class Proxy:
         self._armed: Fault | None = None
         self._skipped = 0
         self._open: set[Connection] = set()
+        self.connections = 0
         self.struck = 0
         self.url = ""
 
@@ -188,6 +100,7 @@ class Proxy:
         far, forth = await asyncio.open_connection(self._target.hostname, self._target.port)
         connection = Connection(self._reach, {"request": Stream(forth), "answer": Stream(back)})
         self._open.add(connection)
+        self.connections += 1
         try:
             self._reach(connection, "connect")
             async with asyncio.TaskGroup() as group:

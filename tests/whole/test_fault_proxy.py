@@ -5,8 +5,7 @@ oracle is the sandbox's own store.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from itertools import product
@@ -17,7 +16,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from gateway.shell.catalog import dialects
 from gateway.shell.configuration import load
-from tests.support.proxy import KINDS, PHASES, WAYS, Fault, Kind, Proxy, Way, proxying
+from tests.support.proxy import Proxy, proxying
 from tests.support.running import (
     NAMES,
     Answer,
@@ -29,13 +28,16 @@ from tests.support.running import (
     sandbox,
     serving,
 )
+from tests.support.streams import KINDS, PHASES, WAYS, Fault, Kind, Way
 
 DIALECTS = sorted(NAMES)
 HARMLESS = ("latency", "slicer")
 SECONDS = 0.6
 """The time of an exchange whose connection breaks; others have more than they need."""
-SLACK_SECONDS = 1.5
-"""What may pass beside that, on a machine that has much to do."""
+TICK_SECONDS = 0.05
+TICKS = (32, 400)
+"""After so many the answer is late: the exchange's time, and a second for a machine that has much to do; or what the
+harmless faults may take."""
 MOST_TRIES = 200
 AT_ONCE = 20
 """Cells that are played side by side."""
@@ -68,7 +70,6 @@ async def between(folder: Path) -> AsyncIterator[tuple[World, Mapping[str, Proxy
             return text
 
         own = replaced("\ndialect = ", '\ntimeout = "10s"\nsettle = "0s"\ndialect = ')
-        folder.mkdir()
         loaded = load(configured(folder, url, through, own))
         log = BytesIO()
         service = await stack.enter_async_context(serving(loaded, log))
@@ -91,32 +92,49 @@ class Cell:
             await self.all_that_holds()
 
     async def all_that_holds(self) -> None:
-        """Break the connection of one invoice; what holds whatever happens, and that the next one arrives."""
+        """Break the connection of one invoice; what holds whatever happens, and that the next one arrives.
+
+        On a machine that has much to do its time may be over before the fault could strike: then another is tried.
+        """
+        strikes = self.fault.phase not in PRIMED or reuses(self.dialect)
         if self.fault.phase in PRIMED:
             await self.healthy("before")
+        # The first connection to an upstream with OAuth is for its token.
+        self.proxy.arm(self.fault, skipped=int(self.dialect == "exsited"))
         if self.fault.phase == "idle":
             self.proxy.strike(self.fault)
-        else:
-            # The first connection to an upstream with OAuth is for its token.
-            self.proxy.arm(self.fault, skipped=int(self.dialect == "exsited"))
-        before = await self.stored()
-        began = time.monotonic()
-        answer = await self.send("struck")
-        if self.fault.kind not in HARMLESS:
-            assert time.monotonic() - began < SECONDS + SLACK_SECONDS, self
-        self.check_truth(answer, await self.stored() - before)
-        answer = await self.concluded(answer, before)
-        assert self.proxy.struck == 1 or (self.fault.phase in PRIMED and not reuses(self.dialect)), self
-        self.proxy.heal()
-        await self.healthy("after")
-        if answer.json["outcome"] == "created":
-            assert (await self.send("struck")).status == 200, self
-            assert await self.stored() - before == 2, self
+        for number in range(MOST_TRIES):
+            await self.break_one(f"struck-{number}")
+            if self.proxy.struck or not strikes:
+                break
+        assert self.proxy.struck == 1 or not strikes, self
 
-    async def send(self, name: str) -> Answer:
-        """Send the invoice of that name."""
+    async def break_one(self, name: str) -> None:
+        """Send an invoice while the fault may strike, until its outcome is known; then another, and it again."""
+        before = await self.stored()
+        answer = await self.in_time(self.send(name, struck=True))
+        self.check_truth(answer, await self.stored() - before)
+        answer = await self.concluded(name, answer, before)
+        if self.proxy.struck:
+            self.proxy.heal()
+            await self.healthy(f"after-{name}")
+            if answer.json["outcome"] == "created":
+                assert (await self.send(name)).status == 200, self
+                assert await self.stored() - before == 2, self
+
+    async def in_time(self, sending: Coroutine[None, None, Answer]) -> Answer:
+        """The answer, if it comes before its deadline; what the machine does meanwhile does not count."""
+        task = asyncio.create_task(sending)
+        for _ in range(TICKS[self.fault.kind in HARMLESS]):
+            if (await asyncio.wait((task,), timeout=TICK_SECONDS))[0]:
+                return task.result()
+        task.cancel()
+        raise AssertionError(f"{self}: no answer in time")
+
+    async def send(self, name: str, *, struck: bool = False) -> Answer:
+        """Send the invoice of that name; there is not much time for one that is to be struck."""
         sent = invoice(self.dialect, external_id=f"{self.dialect}:{name}", number=f"N-{name}")
-        short = name == "struck" and self.fault.kind not in HARMLESS
+        short = struck and self.fault.kind not in HARMLESS
         headers = {"X-Request-Timeout-Ms": f"{SECONDS * 1000:.0f}"} if short else {}
         return await self.world.send(sent, headers=headers)
 
@@ -131,17 +149,17 @@ class Cell:
 
     def check_truth(self, answer: Answer, stored: int) -> None:
         """Created only if it is stored, not sent only if it is not; and the fault struck when it says."""
-        outcome = answer.json["outcome"]
+        outcome, fault = answer.json["outcome"], self.fault
         assert stored <= 1, self
         assert {"created": stored == 1, "not_sent": stored == 0, "unknown": True}[outcome], (self, outcome, stored)
-        if self.fault.kind in HARMLESS:
+        if fault.kind in HARMLESS:
             assert outcome == "created", (self, answer.content)
-        elif self.fault.phase in ARRIVES and self.proxy.struck:
+        elif self.proxy.struck and fault.phase in ARRIVES:
             assert stored == 1, self
-        elif self.fault.phase in NEVER_ARRIVES and (self.fault.kind, self.fault.way) not in ANSWER_ONLY:
+        elif self.proxy.struck and fault.phase in NEVER_ARRIVES and (fault.kind, fault.way) not in ANSWER_ONLY:
             assert stored == 0, self
 
-    async def concluded(self, answer: Answer, before: int) -> Answer:
+    async def concluded(self, name: str, answer: Answer, before: int) -> Answer:
         """Send it again until its outcome is known; never stored twice, and settled where the upstream can be asked."""
         askable = dialects()[self.dialect].lookup is not None
         for _ in range(MOST_TRIES):
@@ -151,11 +169,11 @@ class Cell:
                 return answer
             assert outcome in ("not_sent", "unknown"), (self, answer.content)
             if outcome == "unknown" and not askable:
-                assert (await self.send("struck")).json["outcome"] == "unknown", self
+                assert (await self.send(name, struck=True)).json["outcome"] == "unknown", self
                 assert await self.stored() - before <= 1, self
                 return answer
             await asyncio.sleep(0.05)
-            answer = await self.send("struck")
+            answer = await self.send(name, struck=True)
         raise AssertionError(f"{self} is still {outcome}")
 
     def __str__(self) -> str:
@@ -177,7 +195,8 @@ async def test_a_broken_connection_to_an_upstream_is_never_taken_for_something_e
     async with AsyncExitStack() as stack:
         cells = []
         for phase in PHASES:
-            world, proxies = await stack.enter_async_context(between(tmp_path / phase))
+            (folder := tmp_path / phase).mkdir()
+            world, proxies = await stack.enter_async_context(between(folder))
             cells += [Cell(world, proxies[each], each, Fault(kind, way, phase)) for each in DIALECTS]
         free = asyncio.Semaphore(AT_ONCE)
         ended = await asyncio.gather(*(cell.play(free) for cell in cells), return_exceptions=True)
