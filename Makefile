@@ -36,8 +36,8 @@ check-deploy: $(VENV)/.checkov ## the manifests against a catalogue of good prac
 prove: $(VENV)/.dev ## never twice, never lost: hours of kills, outages and seeds; ARGS="--help" says how to have less
 	@$(BIN)/python -W error -m tests.proof $(ARGS)
 
-bench: $(VENV)/.dev ## what the journal costs an invoice, on this machine
-	@$(BIN)/python -m tests.bench.journal $(ARGS)
+bench: $(VENV)/.dev ## what the journal costs an invoice, and what a hung upstream costs another, on this machine
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: $(VENV)/.dev ## put the code into its form
 	@$(BIN)/ruff check -q --fix . || true
