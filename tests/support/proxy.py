@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from tests.support.streams import Fault, Phase, Stream, Way, strike
+from tests.support.streams import WAITING_SECONDS, Fault, Phase, Stream, Way, strike
 
 END = b"\r\n\r\n"
 
@@ -38,6 +38,8 @@ class Connection:
             if whole and (length := _length(head)):
                 body, whole = await _read(reader.readexactly(length))
                 await self._halves(way, "request-body" if way == "request" else "answer-body", body)
+            if way == "request" and self.meant:
+                asyncio.get_running_loop().call_later(WAITING_SECONDS, self._reach, self, "waiting")
         await self.streams[way].flows.wait()
         self.streams[way].finish()
 

@@ -12,14 +12,24 @@ Kind = Literal["latency", "slicer", "slow", "stall", "half-close", "reset", "cut
 other goes on; RST to one side and FIN to the other; FIN to both."""
 Way = Literal["request", "answer"]
 Phase = Literal[
-    "connect", "request-head", "request-body", "before-answer", "answer-head", "answer-body", "idle", "between"
+    "connect",
+    "request-head",
+    "request-body",
+    "waiting",
+    "before-answer",
+    "answer-head",
+    "answer-body",
+    "idle",
+    "between",
 ]
-"""The moment: in the middle of a part, `idle` while a connection waits for its next request, `between` when that one
-has come and nothing of it went on."""
+"""The moment: in the middle of a part; `waiting` for the answer; `before-answer` when that has come and nothing of it
+went on; `idle` while a connection waits for its next request; `between` when that one has come, and is held back."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WAYS: tuple[Way, ...] = get_args(Way)
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
+WAITING_SECONDS = 0.1
+"""After a request has passed: whoever wants to be struck while it waits answers later than that."""
 LATENCY_SECONDS = 0.03
 SLICE_BYTES = 11
 SLOW_SECONDS = 0.02
@@ -72,6 +82,8 @@ class Stream:
 
     def close(self, *, abruptly: bool = False) -> None:
         """FIN, or RST if `abruptly`; nothing is read from there either."""
+        if self._writer.is_closing():
+            return
         self._ended = True
         if abruptly:
             kept = self._writer.get_extra_info("socket")

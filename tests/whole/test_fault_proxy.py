@@ -28,7 +28,7 @@ from tests.support.running import (
     sandbox,
     serving,
 )
-from tests.support.streams import KINDS, PHASES, WAYS, Fault, Kind, Way
+from tests.support.streams import KINDS, PHASES, WAITING_SECONDS, WAYS, Fault, Kind, Way
 
 DIALECTS = sorted(NAMES)
 HARMLESS = ("latency", "slicer")
@@ -103,6 +103,9 @@ class Cell:
         self.proxy.arm(self.fault, skipped=int(self.dialect == "exsited"))
         if self.fault.phase == "idle":
             self.proxy.strike(self.fault)
+        if self.fault.phase == "waiting":
+            path = {"path": "/invoices"} if self.dialect == "exsited" else {}
+            await self.world.arm(self.dialect, "delay", seconds=2 * WAITING_SECONDS, method="POST", **path)
         for number in range(MOST_TRIES):
             await self.break_one(f"struck-{number}")
             if self.proxy.struck or not strikes:

@@ -14,14 +14,14 @@ from msgspec import Struct
 from gateway.shell import client
 from tests.support.proxy import Proxy, proxying
 from tests.support.running import NAMES, World, invoice, replaced, running
-from tests.support.streams import KINDS, PHASES, WAYS, Fault, Kind, Phase, Way
+from tests.support.streams import KINDS, PHASES, WAITING_SECONDS, WAYS, Fault, Kind, Phase, Way
 
 DIALECTS = sorted(NAMES)
 OF = {phase: DIALECTS[number % len(DIALECTS)] for number, phase in enumerate(PHASES)}
 """The dialect of each moment: the caller's side is the same for all of them."""
 PATIENCE = {kind: ClientTimeout(total=1.2 if kind in ("stall", "slow") else 20) for kind in KINDS}
 """How long a caller waits for its answer: not for ever where there is none."""
-ARRIVED = ("before-answer", "answer-head", "answer-body")
+ARRIVED = ("waiting", "before-answer", "answer-head", "answer-body")
 PRIMED = ("idle", "between")
 IMPATIENT = replaced("[server]\n", '[server]\nbody_timeout = "300ms"\n')
 
@@ -60,6 +60,9 @@ class Cell(Struct, frozen=True):
         """Break the caller's connection; the work is finished all the same, and the next call is answered."""
         if self.fault.phase in PRIMED:
             assert await self.call("before") == 201, self.fault
+        if self.fault.phase == "waiting":
+            delay = {"seconds": 2 * WAITING_SECONDS, "times": 0, "method": "POST"}
+            await self.world.arm(OF[self.fault.phase], "delay", **delay)
         if self.fault.phase == "idle":
             self.proxy.strike(self.fault)
         else:
