@@ -72,6 +72,7 @@ def note(row: Row, found: Found, seed: int) -> None:
         "runs": found.runs,
         "violations": len(found.violations),
         "seconds": round(found.seconds, 1),
+        **({"notes": found.notes} if found.notes else {}),
         "seed": seed,
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -90,6 +91,8 @@ def report(results: Sequence[tuple[Row, Found]], console: Console) -> None:
         table.add_row(row.name, row.claim, *figures, style=style)
     console.print(table)
     for row, found in results:
+        for line in found.notes:
+            console.print(f"{row.name}: {line}", markup=False, highlight=False, soft_wrap=True)
         if found.violations:
             console.print(f"{row.name}: {found}", style="red", markup=False, highlight=False, soft_wrap=True)
 

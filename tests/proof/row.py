@@ -15,11 +15,12 @@ Tick = Callable[[], None]
 
 
 class Found(Struct, frozen=True):
-    """How often something was tried, and what was wrong."""
+    """How often something was tried, what was wrong, and what else there is to tell."""
 
     runs: int
     violations: tuple[str, ...] = ()
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For the message of a failing test."""

@@ -6,7 +6,7 @@ from itertools import cycle, islice
 
 from msgspec import Struct, structs
 
-from tests.proof import cells, kills, machines, outages, pauses, replicas, seeds, starts
+from tests.proof import cells, kills, machines, outages, pauses, replicas, seeds, soak, starts
 from tests.proof.row import Found, Tick
 
 Run = Callable[[int, int, Tick], Awaitable[Found]]
@@ -92,4 +92,11 @@ ROWS = (
     Row("replicas", "64 callers, one key, 3 gateways: one creation, one id", 50, 2_000, replicas.run),
     Row("machines", "breaker, lane and store: any steps in any order, as their models say", 500, 50_000, machines.run),
     Row("outages", "stores that fail: nothing is sent without a durable claim", 20, 300, outages_and_starts),
+    Row(
+        "soak",
+        "load with faults: nothing lost or doubled; from half an hour on no growth, no drift",
+        300,
+        5_000_000,
+        soak.run,
+    ),
 )

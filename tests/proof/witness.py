@@ -64,6 +64,14 @@ class Witness:
         """The creations with this key that arrived, oldest first."""
         return self._arrivals.get(key, [])
 
+    def forget(self, key: str) -> None:
+        """Nobody asks for this key any more."""
+        self._arrivals.pop(key, None)
+
+    def simulations(self, dialects: tuple[str, ...]) -> list[Simulation]:
+        """Those of some dialects."""
+        return [self._simulations[dialect] for dialect in dialects]
+
     def created(self) -> int:
         """How many invoices all creations have come to."""
         return sum(arrival.stored for arrivals in self._arrivals.values() for arrival in arrivals)
@@ -109,10 +117,11 @@ class Witness:
         return None if found is None else Arrival(key := found.group().decode(), name, len(self.of(key)))
 
     def _process(self, simulation: Simulation, sent: Request, quirk: str | None) -> Reply:
-        before = len(simulation.stored())
+        arrival = self._current.get()
+        before = 0 if arrival is None else len(simulation.stored())
         reply = simulation.answer(sent, quirk)
-        made = simulation.stored()[before:]
-        if (arrival := self._current.get()) is not None:
+        if arrival is not None:
+            made = simulation.stored()[before:]
             arrival.stored += len(made)
             arrival.ids += tuple(str(invoice["id"]) for invoice in made)
         return reply
