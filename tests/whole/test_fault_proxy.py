@@ -166,17 +166,16 @@ class Cell:
         """Send it again until its outcome is known; never stored twice, and settled where the upstream can be asked."""
         askable = dialects()[self.dialect].lookup is not None
         for _ in range(MOST_TRIES):
-            outcome = answer.json["outcome"]
+            outcome, stored = answer.json["outcome"], await self.stored() - before
+            assert stored in {"created": (1,), "not_sent": (0,), "unknown": (0, 1)}[outcome], (self, outcome, stored)
             if outcome == "created":
-                assert await self.stored() - before == 1, self
                 return answer
-            assert outcome in ("not_sent", "unknown"), (self, answer.content)
+            answer = await self.send(name, struck=True)
             if outcome == "unknown" and not askable:
-                assert (await self.send(name, struck=True)).json["outcome"] == "unknown", self
+                assert answer.json["outcome"] == "unknown", self
                 assert await self.stored() - before <= 1, self
                 return answer
             await asyncio.sleep(0.05)
-            answer = await self.send(name, struck=True)
         raise AssertionError(f"{self} is still {outcome}")
 
     def __str__(self) -> str:
