@@ -46,7 +46,7 @@ class Figures(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """Everything that was measured: invoices a second, the figures of each round, and the ratios of the medians."""
+    """Everything that was measured: invoices a second, the figures of each round, and what they come to."""
 
     options: Options
     capacity: float
@@ -58,8 +58,9 @@ class Measured(Struct, frozen=True):
         return median(float(getattr(each, figure)) for each in self.rounds[situation])
 
     def ratio(self, to: str) -> float:
-        """The p99 of A beside a B that hangs, to that in another situation."""
-        return self.median("beside B hung", "p99") / self.median(to, "p99")
+        """The p99 of A beside a B that hangs, to that in another situation: the median of the rounds' own ratios."""
+        pairs = zip(self.rounds["beside B hung"], self.rounds[to], strict=True)
+        return median(hung.p99 / other.p99 for hung, other in pairs)
 
 
 async def heard(options: Options, asked: Asked, *, hung: bool = False) -> dict[str, Told]:
@@ -101,7 +102,7 @@ async def main(options: Options) -> Measured:
     most = await capacity(options)
     rounds: dict[str, list[Figures]] = {situation: [] for situation in SITUATIONS}
     for turn in range(options.rounds):
-        for situation in SITUATIONS:
+        for situation in (*SITUATIONS[turn % 3 :], *SITUATIONS[: turn % 3]):  # so that none is always the last
             print(f"\rround {turn + 1} of {options.rounds}: {situation:<20}", end="", file=sys.stderr, flush=True)  # noqa: T201 - for a person
             rounds[situation].append(await measure(options, situation, options.share * most))
     print(file=sys.stderr)  # noqa: T201
