@@ -79,6 +79,7 @@ async def pauses_at_steps(count: int, _: int, tick: Tick) -> Found:
 
 CELLS = len(cells.every())
 PAUSES = len(pauses.PAUSES)
+SOAK = "load with faults: nothing lost or doubled; from half an hour on no growth, no drift"
 
 ROWS = (
     Row("simulation", "seeded worlds, a crash possible at every step: no violation", 10_000, 1_000_000, simulation),
