@@ -70,11 +70,10 @@ async def between(folder: Path) -> AsyncIterator[tuple[World, Mapping[str, Proxy
             return text
 
         own = replaced("\ndialect = ", '\ntimeout = "10s"\nsettle = "0s"\ndialect = ')
-        loaded = load(configured(folder, url, through, own))
-        log = BytesIO()
-        service = await stack.enter_async_context(serving(loaded, log))
+        path, log = configured(folder, url, through, own), BytesIO()
+        service = await stack.enter_async_context(serving(load(path), log))
         session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=20)))
-        yield World(service, url, session, log), proxies
+        yield World(service, path, url, session, log), proxies
 
 
 class Cell:
