@@ -2,15 +2,29 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import Annotated, assert_never
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.core.dialect import Translation
 from gateway.core.errors import Fault
 from gateway.core.money import encode_amount, plain
-from gateway.core.result import Created, Discrepancy, Loss, NotSent, Outcome, Rejected, Stated, Unknown, UpstreamWarning
+from gateway.core.result import (
+    NAMES,
+    Created,
+    Discrepancy,
+    Loss,
+    NotSent,
+    Outcome,
+    Rejected,
+    Stated,
+    Unknown,
+    UpstreamWarning,
+)
+
+Word = Annotated[str, Meta(extra_json_schema={"enum": [*NAMES.values(), "pending"]})]
+"""An outcome in the word of the contract."""
 
 
 class UpstreamAnswer(Struct, frozen=True):
@@ -35,7 +49,7 @@ class Attempt(Struct, frozen=True):
     """One exchange with an upstream; seconds as text, None where the gateway did not live to see its end."""
 
     upstream: str
-    outcome: str
+    outcome: Word
     started_at: str
     seconds: str | None
 
@@ -60,7 +74,7 @@ class Result(Struct, frozen=True, omit_defaults=True):
 
     id: str
     external_id: str
-    outcome: str
+    outcome: Word
     adopted: bool
     created_at: str | None
     invoice: Stated | None

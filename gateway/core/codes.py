@@ -43,6 +43,8 @@ ICD = re.compile(r"[0-9]{4}\Z")
 
 # Cc without newline and tab, and halves of surrogate pairs, which are no characters at all.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+CLEAN = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+"""Text without control characters, for the published schema; it says the same of all that UTF-8 can hold."""
 # Where a control character could hide in the bytes of a JSON text: an escape of one, DEL, or a C1 control in UTF-8.
 SUSPICIOUS = re.compile(rb"\\[bfr]|\\u(?:00(?:[01]|7[fF]|[89])|[dD][89a-fA-F])|\x7f|\xc2[\x80-\x9f]")
 

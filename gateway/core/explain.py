@@ -1,10 +1,11 @@
 """`explain`: every decision about an invoice without sending it, by the same functions that sending uses."""
 
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
-from gateway.core.dialect import Translation, Upstream, translate
+from gateway.core.dialect import Protection, Translation, Upstream, translate
 from gateway.core.errors import Fault, Untranslatable
 from gateway.core.invoice import Invoice
 from gateway.core.parse import parse
@@ -38,10 +39,10 @@ class UpstreamView(Struct, frozen=True):
 
     name: str
     dialect: str
-    verdict: str
+    verdict: Literal["sendable", "untranslatable"]
     request: RequestView | None
     claim: Decimal | None
-    protection: str
+    protection: Protection
     losses: tuple[Loss, ...]
     errors: tuple[Fault, ...]
 

@@ -8,19 +8,29 @@ from msgspec import Meta, Raw, Struct
 from gateway.core import codes
 from gateway.core.money import DIGITS, Amount
 
-Id = Annotated[str, Meta(min_length=1, max_length=255)]
-Text = Annotated[str, Meta(min_length=1, max_length=4000)]
-Code = Annotated[str, Meta(min_length=2, max_length=3)]
+# What `extra_json_schema` says is checked elsewhere (`parse`); it is here so that the published schema says it, too.
+_CLEAN = {"pattern": codes.CLEAN}
+
+Id = Annotated[str, Meta(min_length=1, max_length=255, extra_json_schema=_CLEAN)]
+Text = Annotated[str, Meta(min_length=1, max_length=4000, extra_json_schema=_CLEAN)]
+Currency = Annotated[str, Meta(min_length=2, max_length=3, extra_json_schema={"enum": sorted(DIGITS)})]
+Country = Annotated[str, Meta(min_length=2, max_length=3, extra_json_schema={"enum": sorted(codes.COUNTRIES)})]
 Identifiers = Annotated[
     dict[Annotated[str, Meta(min_length=1, max_length=64)], Id],
     Meta(max_length=20, description="scheme (an ISO 6523 code such as 0088, or a dialect's name) to value"),
 ]
 Labels = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=63)], Annotated[str, Meta(max_length=255)]],
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=63, extra_json_schema=_CLEAN)],
+        Annotated[str, Meta(max_length=255, extra_json_schema=_CLEAN)],
+    ],
     Meta(max_length=16),
 ]
 Metadata = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=500)]],
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_CLEAN)],
+        Annotated[str, Meta(max_length=500, extra_json_schema=_CLEAN)],
+    ],
     Meta(max_length=50),
 ]
 Extensions = Annotated[dict[str, Raw], Meta(description="dialect name to the fields that only this dialect has")]
@@ -34,7 +44,7 @@ class Address(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     city: Text | None = None
     region: Text | None = None
     postal_code: Id | None = None
-    country: Code | None = None
+    country: Country | None = None
 
 
 class Party(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,6 +57,9 @@ class Party(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     billing_address: Address | None = None
     shipping_address: Address | None = None
     identifiers: Identifiers = {}
+
+
+Buyer = Annotated[Party, Meta(extra_json_schema={"required": ["id"], "properties": {"id": {"type": "string"}}})]
 
 
 class Tax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -137,8 +150,8 @@ class Invoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """The canonical invoice."""
 
     issue_date: date
-    currency: Code
-    customer: Party
+    currency: Currency
+    customer: Buyer
     lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=1000)]
     external_id: Annotated[str, Meta(pattern=codes.EXTERNAL_ID)] = ""
     number: Id | None = None

@@ -96,7 +96,7 @@ def page(slug: str) -> str | None:
         ("May the same request be sent again?", "yes" if kind.retryable else "no, not as it is"),
     )
     table = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
-    body = f"<p><code>{slug}</code></p><h1>{escape(title(kind))}</h1><p>{_marked(explanation(kind))}</p>"
+    body = f"<p><code>{slug}</code></p><h1>{escape(title(kind))}</h1><p>{marked(explanation(kind))}</p>"
     return _PAGE.format(
         title=escape(title(kind)), body=f"{body}<table>{table}</table><p><a href='.'>All problems</a></p>"
     )
@@ -111,7 +111,7 @@ def index_page() -> str:
     return _PAGE.format(title="Problems", body=f"<h1>Problems</h1><table>{rows}</table>")
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """Text with `code` and **stress** as HTML."""
     parts = escape(text).split("`")
     coded = "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))

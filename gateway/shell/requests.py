@@ -27,13 +27,14 @@ STATES: dict[str, tuple[State, ...]] = {
 }
 """The states that each outcome of the contract stands for."""
 
-_ID = re.compile(r"[0-9a-f-]{36}")
+CURSOR = re.compile(r"[0-9a-f-]{36}")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 # A name and, if it has one, its value; then its parameters, up to the next comma that is not quoted.
 _PREFERENCE = re.compile(rf'(?:^|,)\s*([^\s=;,"]+)(?:\s*=\s*({_QUOTED}|[^\s;,"]*))?(?:[^",]|{_QUOTED})*')
 _MILLISECONDS = re.compile(r"[0-9]{1,6}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _LIMIT = re.compile(r"0*([0-9]{1,3})")
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _PARAMETERS = ("external_id", "outcome", "limit", "cursor", "client")
 
 
@@ -78,7 +79,7 @@ def asked(parameters: Mapping[str, str]) -> Query:
     number = int(found[1]) if (found := _LIMIT.fullmatch(limit)) else 0
     if not 1 <= number <= MOST_LISTED:
         faults.append(Fault("limit", "range", f"must be a number from 1 to {MOST_LISTED}"))
-    if cursor is not None and _ID.fullmatch(cursor) is None:
+    if cursor is not None and CURSOR.fullmatch(cursor) is None:
         faults.append(Fault("cursor", "pattern", "must be the `next` of an earlier answer"))
     if faults:
         raise InvalidRequest(f"{faults[0].pointer}: {faults[0].detail}", tuple(faults))
@@ -89,6 +90,19 @@ def asked(parameters: Mapping[str, str]) -> Query:
         after=cursor,
         limit=number + 1,
     )
+
+
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    """Whether a parameter says yes; one that is absent says no.
+
+    Raises:
+        InvalidRequest: it says neither.
+    """
+    word = parameters.get(name, "false").lower()
+    if word not in _WORDS:
+        fault = Fault(name, "unknown-code", f"{wording.quoted(word)} is neither true nor false")
+        raise InvalidRequest(f"{name}: {fault.detail}", (fault,))
+    return _WORDS[word]
 
 
 def verdict_of(body: bytes) -> Verdict:

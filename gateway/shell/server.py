@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from gateway.core.answer import ENCODER
-from gateway.core.breaker import STATES
 from gateway.core.errors import (
     Fault,
     Internal,
@@ -30,12 +29,13 @@ from gateway.core.journal import Entry
 from gateway.core.plan import Caller
 from gateway.core.results import stored_json
 from gateway.core.wording import quoted
-from gateway.shell import logs, problems, trace
+from gateway.shell import docs, logs, problems, trace
 from gateway.shell.clients import Clients
 from gateway.shell.engine import Engine
 from gateway.shell.gateway import Answer, Preference, new_id
 from gateway.shell.limits import Limits, Places
-from gateway.shell.requests import asked, preferred, verdict_of, within
+from gateway.shell.requests import asked, flag, preferred, verdict_of, within
+from gateway.shell.standing import standings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
@@ -81,6 +81,7 @@ class Api:
         app.router.add_get("/v1/upstreams", self.upstreams)
         app.router.add_get("/problems/", self.problem_index)
         app.router.add_get("/problems/{slug}", self.problem_page)
+        app.add_routes(docs.routes())
         return app
 
     @web.middleware
@@ -169,38 +170,16 @@ class Api:
         caller = await self._caller(request)
         with self._asking.one(self._limits.max_in_flight):
             body = await self._body(request)
-        everywhere = request.query.get("all_upstreams", "").lower() in ("true", "1", "yes")
+        everywhere = flag(request.query, "all_upstreams")
         found = explain(body, _key(request), caller, self._current().book, self._targets, all_upstreams=everywhere)
         return _json(ENCODER.encode(found))
 
     async def upstreams(self, request: web.Request) -> web.Response:
         """`GET /v1/upstreams`."""
         caller = await self._caller(request)
-        return _json(msgspec.json.encode({"items": self._upstreams(caller)}))
-
-    def _upstreams(self, caller: Caller) -> list[dict[str, object]]:
-        found, setup = [], self._current()
-        for name, upstream in setup.book.upstreams.items():
-            dialect, lane = upstream.dialect, setup.exchanges.lanes[name]
-            if caller.may_use(name):
-                found.append(
-                    {
-                        "name": name,
-                        "dialect": dialect.name,
-                        "api": dialect.api,
-                        "endpoint": dialect.endpoint,
-                        "breaker": STATES[type(lane.breaker)],
-                        "in_flight": lane.in_flight,
-                        "queued": lane.waiting,
-                        "protection": dialect.protection,
-                        "money_rule": dialect.money_rule,
-                        "capabilities": {
-                            leaf: {"disposition": fate.disposition, "upstream_field": fate.wire, "detail": fate.detail}
-                            for leaf, fate in dialect.fates.items()
-                        },
-                    }
-                )
-        return found
+        setup = self._current()
+        found = standings(setup.book.upstreams, setup.exchanges.lanes, caller)
+        return _json(msgspec.json.encode(found))
 
     async def problem_page(self, request: web.Request) -> web.Response:
         """`GET /problems/SLUG`."""
