@@ -6,7 +6,7 @@ from html import escape
 from shlex import quote
 from typing import Any
 
-from gateway.core.codes import CLEAN
+from gateway.core.codes import CLEAN, FORMS
 from gateway.core.dialect import Dialect
 from gateway.core.losses import LEAVES
 from gateway.core.problem_index import PROBLEMS, title
@@ -68,7 +68,7 @@ def page(document: Node, dialects: Mapping[str, Dialect]) -> str:
         for method, operation in methods.items()
     ]
     schemas = document["components"]["schemas"]
-    about = "".join(f"<p>{marked(' '.join(part.split()))}</p>" for part in _paragraphs(document["info"]["description"]))
+    about = "".join(_paragraph(part) for part in document["info"]["description"].split("\n\n"))
     body = [
         f"<h1>{escape(name)} <small>{escape(version)}</small></h1>{about}",
         "<p>The same for programs: <a href='/openapi.json'>openapi.json</a> (OpenAPI 3.1).</p>",
@@ -88,8 +88,12 @@ def page(document: Node, dialects: Mapping[str, Dialect]) -> str:
     )
 
 
-def _paragraphs(text: str) -> Iterable[str]:
-    return text.replace("\n- ", "\n\n- ").split("\n\n")
+def _paragraph(text: str) -> str:
+    """A paragraph of Markdown, or a list."""
+    if text.startswith("- "):
+        items = (f"<li>{marked(line.removeprefix('- '))}</li>" for line in text.splitlines())
+        return f"<ul>{''.join(items)}</ul>"
+    return f"<p>{marked(' '.join(text.split()))}</p>"
 
 
 def _navigation(operations: Iterable[tuple[str, str, Node]], schemas: Iterable[str]) -> str:
@@ -158,7 +162,7 @@ def _answer(document: Node, status: str, answer: Node) -> tuple[str, str, str, s
     ((media_type, content),) = answer["content"].items()
     if (examples := content.get("examples")) is not None:
         meaning = "<br>".join(
-            f"<a href='/problems/{slug}'><code>{slug}</code></a> {escape(example['summary'])}"
+            f"<a href='/problems/{slug}'><code>{slug}</code></a> {marked(example['summary'])}"
             for slug, example in examples.items()
         )
     else:
@@ -191,7 +195,7 @@ def _problems() -> str:
             str(kind.status),
             kind.outcome or "–",
             "yes" if kind.retryable else "no",
-            escape(title(kind)),
+            marked(title(kind)),
         )
         for slug, kind in PROBLEMS.items()
     )
@@ -218,7 +222,8 @@ def _typed(schema: Node) -> str:  # noqa: PLR0911 - a table
     match schema:
         case {"$ref": str(target)}:
             name = target.removeprefix(AT)
-            return f"<a href='#schema-{name}'>{escape(name)}</a>"
+            more = "".join(f", its <code>{escape(member)}</code> required" for member in schema.get("required", ()))
+            return f"<a href='#schema-{name}'>{escape(name)}</a>{more}"
         case {"anyOf": list(options)}:
             return " or ".join(_typed(each) for each in options)
         case {"enum": list(codes)}:
@@ -253,7 +258,10 @@ def _limits(schema: Node, what: str, unit: str) -> str:
 def _form(schema: Node) -> str:
     least, most, pattern = schema.get("minimum"), schema.get("maximum"), schema.get("pattern", CLEAN)
     span = f", {least}–{most:,}" if most is not None else ""
-    return span if pattern == CLEAN else f"{span} <small>of the form</small> <code>{escape(pattern)}</code>"
+    if pattern == CLEAN:
+        return span
+    words = FORMS.get(pattern)
+    return f"{span}: {escape(words)}" if words else f"{span} <small>of the form</small> <code>{escape(pattern)}</code>"
 
 
 def _fates(dialects: Mapping[str, Dialect]) -> str:

@@ -97,8 +97,8 @@ def document(dialects: Mapping[str, Dialect]) -> dict[str, object]:
         },
         "servers": [{"url": "/"}],
         "paths": {
-            path: {endpoint.method.lower(): operation(endpoint) for endpoint in endpoints}
-            for path, endpoints in groupby(sorted(ENDPOINTS, key=lambda each: each.path), lambda each: each.path)
+            path: {each.method.lower(): operation(each) for each in ENDPOINTS if each.path == path}
+            for path in dict.fromkeys(each.path for each in ENDPOINTS)
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -61,7 +61,7 @@ def schemas(dialects: Mapping[str, Dialect]) -> dict[str, Schema]:
         _member(found, name, "identifiers")["propertyNames"] = {"pattern": rf"^(?:{schemes})$(?!\n)"}
     # It may stand in the Idempotency-Key header instead; here the empty default is no value that can be sent.
     _member(found, "Invoice", "external_id").pop("default")
-    return {"Amount": AMOUNT} | dict(sorted(found.items()))
+    return {"Amount": AMOUNT} | found
 
 
 AMOUNT: Schema = {

@@ -76,7 +76,7 @@ class Api:
         app.router.add_post("/v1/invoices", self.submit)
         app.router.add_get("/v1/invoices", self.page)
         app.router.add_post("/v1/invoices/explain", self.explain)
-        app.router.add_get("/v1/invoices/{id}", self.read)
+        app.router.add_get("/v1/invoices/{id:(?!explain$)[^{}/]+}", self.read)
         app.router.add_post("/v1/invoices/{id}/resolve", self.resolve)
         app.router.add_get("/v1/upstreams", self.upstreams)
         app.router.add_get("/problems/", self.problem_index)

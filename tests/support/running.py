@@ -19,6 +19,7 @@ from gateway.sandbox.server import start, stop
 from gateway.shell import logs
 from gateway.shell.configuration import Loaded, load
 from gateway.shell.service import Service
+from tests.support import published
 
 PRODUCTS = {
     "mykaarma": "workshop",
@@ -71,7 +72,12 @@ class World:
     async def ask(self, method: str, url: str, **more: Any) -> Answer:
         """One request, by a whole URL; redirects are not followed."""
         async with self.session.request(method, URL(url, encoded=True), allow_redirects=False, **more) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            found = Answer(answer.status, answer.headers, await answer.read())
+        if url.startswith(f"{self.service.url}/"):
+            path = URL(url, encoded=True).raw_path
+            wrong = list(published.complaints(method, path, found.status, found.headers, found.content))
+            assert not wrong, f"{method} {path}: {wrong}"
+        return found
 
     async def api(self, method: str, path: str, **more: Any) -> Answer:
         """One request to the API."""
