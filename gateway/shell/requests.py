@@ -93,12 +93,12 @@ def asked(parameters: Mapping[str, str]) -> Query:
 
 
 def flag(parameters: Mapping[str, str], name: str) -> bool:
-    """Whether a parameter says yes; one that is absent says no.
+    """Whether a parameter says yes; one that is absent or empty says no.
 
     Raises:
         InvalidRequest: it says neither.
     """
-    word = parameters.get(name, "false").lower()
+    word = parameters.get(name, "").lower() or "false"
     if word not in _WORDS:
         fault = Fault(name, "unknown-code", f"{wording.quoted(word)} is neither true nor false")
         raise InvalidRequest(f"{name}: {fault.detail}", (fault,))

@@ -167,8 +167,11 @@ async def seeded(folder: Path, count: int) -> list[str]:
     ids = [uuid7(1_700_000_000_000 + number, bytes(10)) for number in range(count)]
     async with opened(lambda: SqliteStore(folder / "journal.db")) as store:
         for number, entry_id in enumerate(ids):
-            result = b'{"id":"%s","external_id":"n%d"}' % (entry_id.encode(), number)
-            await store.claim(entry(id=entry_id, client="billing", state="created", due_at=None, result=result))
+            purged = {"dispatch": b"", "result": b""}
+            name = f"n{number}"
+            await store.claim(
+                entry(id=entry_id, client="billing", external_id=name, state="created", due_at=None, **purged)
+            )
     return ids[::-1]
 
 

@@ -10,7 +10,7 @@ from gateway.core.errors import Fault, InvalidRequest, MalformedJson
 from gateway.shell.gateway import AT_ONCE, Preference
 from gateway.shell.journal import Query
 from gateway.shell.records import Verdict
-from gateway.shell.requests import MOST_LISTED, MOST_WAIT, STATES, asked, preferred, verdict_of, within
+from gateway.shell.requests import MOST_LISTED, MOST_WAIT, STATES, asked, flag, preferred, verdict_of, within
 
 CURSOR = "01900000-0000-7000-8000-000000000000"
 
@@ -222,3 +222,30 @@ def test_a_verdict_that_is_no_json_is_malformed(body: bytes) -> None:
     """However it is not."""
     with pytest.raises(MalformedJson):
         verdict_of(body)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("true", True),
+        ("TRUE", True),
+        ("1", True),
+        ("yes", True),
+        ("false", False),
+        ("0", False),
+        ("no", False),
+        ("", False),
+    ],
+)
+def test_a_flag_says_yes_or_no(word: str, says: bool) -> None:
+    """In any case; an empty one says no, as an absent one does."""
+    assert flag({"everywhere": word}, "everywhere") is says
+    assert flag({}, "everywhere") is False
+
+
+@pytest.mark.parametrize("word", ["perhaps", "2", "truee", " true", "null"])
+def test_a_flag_that_says_neither_is_refused(word: str) -> None:
+    """And not taken for a no."""
+    with pytest.raises(InvalidRequest) as caught:
+        flag({"everywhere": word}, "everywhere")
+    assert [(fault.pointer, fault.code) for fault in caught.value.faults] == [("everywhere", "unknown-code")]

@@ -76,7 +76,7 @@ class World:
         if url.startswith(f"{self.service.url}/"):
             path = URL(url, encoded=True).raw_path
             wrong = list(published.complaints(method, path, found.status, found.headers, found.content))
-            assert not wrong, f"{method} {path}: {wrong}"
+            assert not wrong, f"{method} {path}: {wrong[:5]}"
         return found
 
     async def api(self, method: str, path: str, **more: Any) -> Answer:
