@@ -150,11 +150,14 @@ def answered(endpoint: Endpoint, reply: Reply) -> dict[str, object]:
     if "include" in endpoint.parameters:
         more = {"anyOf": [ref("UpstreamResponse"), {"type": "null"}]}
         schema = {**schema, "properties": {"upstream_response": more}}
-    return {
+    found: dict[str, object] = {
         "description": reply.meaning,
         "headers": _headers(("X-Request-Id", *reply.headers), reply.sometimes),
         "content": {reply.media_type: {"schema": schema}},
     }
+    if "Location" in reply.headers:
+        found["links"] = {"read": {"operationId": "read", "parameters": {"id": "$response.body#/id"}}}
+    return found
 
 
 def refusal(status: int, problems: Iterable[type[Problem]], headers: tuple[str, ...] = ()) -> dict[str, object]:

@@ -6,7 +6,7 @@ from itertools import cycle, islice
 
 from msgspec import Struct, structs
 
-from tests.proof import cells, kills, machines, outages, pauses, replicas, seeds, soak, starts
+from tests.proof import cells, kills, machines, outages, pauses, published, replicas, seeds, soak, starts
 from tests.proof.row import Found, Tick
 
 Run = Callable[[int, int, Tick], Awaitable[Found]]
@@ -100,4 +100,5 @@ ROWS = (
         5_000_000,
         soak.run,
     ),
+    Row("published", "requests made from the published document: answered as it says", 500, 100_000, published.run),
 )

@@ -167,11 +167,8 @@ async def seeded(folder: Path, count: int) -> list[str]:
     ids = [uuid7(1_700_000_000_000 + number, bytes(10)) for number in range(count)]
     async with opened(lambda: SqliteStore(folder / "journal.db")) as store:
         for number, entry_id in enumerate(ids):
-            purged = {"dispatch": b"", "result": b""}
-            name = f"n{number}"
-            await store.claim(
-                entry(id=entry_id, client="billing", external_id=name, state="created", due_at=None, **purged)
-            )
+            purged: dict[str, Any] = {"state": "created", "due_at": None, "dispatch": b"", "result": b""}
+            await store.claim(entry(id=entry_id, client="billing", external_id=f"n{number}", **purged))
     return ids[::-1]
 
 
