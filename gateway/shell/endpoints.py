@@ -70,8 +70,8 @@ class Endpoint(Struct, frozen=True):
         return (*self.problems, *caller, *(BODY if self.takes else ()), Internal)
 
 
-BODY: Problems = (MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType)
-CHECKED: Problems = (InvalidRequest, InvalidInvoice, TotalsMismatch, NoRoute, Forbidden)
+BODY: Problems = (MalformedJson, InvalidRequest, RequestTimeout, TooLarge, UnsupportedMediaType)
+CHECKED: Problems = (InvalidInvoice, TotalsMismatch, NoRoute, Forbidden, Overloaded)
 
 SUBMIT = Endpoint(
     "POST",
@@ -99,7 +99,6 @@ SUBMIT = Endpoint(
         ExternalIdReused,
         UpstreamUnavailable,
         OutcomeUnknown,
-        Overloaded,
         JournalUnavailable,
     ),
     ("Idempotency-Key", "Prefer", "X-Request-Timeout-Ms", "traceparent", "include"),
@@ -115,7 +114,7 @@ ENDPOINTS = (
         "List invoices",
         "Newest first; the caller's own, an operator's are everybody's. Nothing found is an empty list.",
         (Reply(200, "A page of results.", "Page"),),
-        (InvalidRequest, JournalUnavailable),
+        (InvalidRequest, Overloaded, JournalUnavailable),
         ("external_id", "outcome", "limit", "cursor", "client", "traceparent"),
     ),
     Endpoint(
@@ -137,7 +136,7 @@ ENDPOINTS = (
         "Read what became of an invoice",
         "Invoices of other clients are not found, unless the caller is an operator.",
         (Reply(200, "What is known of it.", "Result"),),
-        (NotFound, JournalUnavailable),
+        (NotFound, Overloaded, JournalUnavailable),
         ("id", "include", "traceparent"),
     ),
     Endpoint(
@@ -148,7 +147,7 @@ ENDPOINTS = (
         "For operators: what they saw at the upstream, of an invoice whose outcome is unknown. Saying the same again"
         " changes nothing.",
         (Reply(200, "The result after the word.", "Result"),),
-        (InvalidRequest, Forbidden, NotFound, InProgress, AlreadyConcluded, JournalUnavailable),
+        (Forbidden, NotFound, InProgress, AlreadyConcluded, JournalUnavailable),
         ("id", "traceparent"),
         "Verdict",
     ),

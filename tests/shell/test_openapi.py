@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from gateway.core.problem_index import PROBLEMS
 from gateway.shell import docs, problems, server
 from gateway.shell.catalog import dialects, extension_types
 from gateway.shell.clients import Clients
+from gateway.shell.limits import Limits
 from gateway.shell.openapi import HEADERS, PARAMETERS
-from gateway.shell.server import Api, Limits
+from gateway.shell.server import Api
 from tests.core.samples import document as smallest
 from tests.core.samples import line
 from tests.support import published
@@ -42,8 +44,8 @@ def test_the_document_is_valid() -> None:
 
 def test_every_route_is_in_the_document_and_no_other() -> None:
     """Method by method; HEAD is GET without a body."""
-    nothing: Any = None
-    app = Api(nothing, nothing, Clients({}, Path()), {}, Limits(1, 1.0, 1), lanes={}, tell=print).application()
+    engine: Any = SimpleNamespace(gateway=None, records=None, current=None)
+    app = Api(engine, Clients({}, Path()), {}, Limits(1, 1.0, 1), tell=print).application()
     routes = {
         f"{route.method} {route.resource.canonical}"
         for route in app.router.routes()
