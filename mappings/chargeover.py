@@ -17,6 +17,7 @@ from msgspec import Meta, Raw, Struct
 
 from gateway.core.dialect import Dialect, Draft, Translation
 from gateway.core.exchange import (
+    BROKEN,
     Conversation,
     Reply,
     Request,
@@ -26,6 +27,7 @@ from gateway.core.exchange import (
     decoder,
     doubt,
     figure,
+    identity,
     settled,
     text_of,
 )
@@ -347,10 +349,12 @@ def normalize(reply: Reply, answer: Answer) -> Created:
         Unreadable: it has no id.
     """
     try:
-        own = msgspec.json.decode(answer.response, type=NewInvoice).id
-    except msgspec.DecodeError as error:
+        own = identity(msgspec.json.decode(answer.response, type=NewInvoice).id)
+    except BROKEN as error:
         raise Unreadable(f"OK without an id: {error}") from None
-    return Created(Stated(id=str(own)), reply.status, str(answer.code or reply.status), text_of(answer.message) or None)
+    if own is None:
+        raise Unreadable("OK with an id that is none")
+    return Created(Stated(id=own), reply.status, str(answer.code or reply.status), text_of(answer.message) or None)
 
 
 def _with_totals(created: Created) -> Conversation:
@@ -367,7 +371,7 @@ def _read(reply: Reply) -> list[InvoiceRead] | None:
     try:
         answer = read_answer(reply)
         found = msgspec.json.decode(answer.response, type=InvoiceRead | list[InvoiceRead])
-    except (msgspec.DecodeError, Unreadable):
+    except (*BROKEN, Unreadable):
         return None
     if reply.status != 200 or answer.status != "OK":
         return None
@@ -421,6 +425,8 @@ def _compared(found: list[InvoiceRead], http_status: int, translation: Translati
     made = next((each for each in found if each.external_key == translation.reference["external_key"]), None)
     if made is None:
         return Unknown("lookup-unreadable", "the lookup's answer has no invoice with the external key", http_status)
+    if identity(made.invoice_id) is None:
+        return Unknown("lookup-unreadable", "the invoice with the external key has an id that is none", http_status)
     stated, wanted = _stated(made), translation.expected.totals
     same = stated.totals.tax_inclusive_total == wanted.tax_inclusive_total
     if translation.claim is None:

@@ -5,6 +5,7 @@ Lost: all but number and note, since the order at Exsited decides customer, line
 them is compared afterwards. Without a reference to an order nothing can be said.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -26,6 +27,7 @@ from gateway.core.exchange import (
     decoder,
     doubt,
     figure,
+    identity,
     segment,
     settled,
     text_of,
@@ -167,7 +169,8 @@ def translate(draft: Draft) -> Translation:
         draft.refuse("/currency", "currency", f"the orders are in {settings.currency}, not {invoice.currency}")
     note = f"{invoice.note}\n{invoice.external_id}" if invoice.note else invoice.external_id
     number = invoice.number or invoice.external_id
-    if not number.strip("."):
+    # A slash is encoded, but whoever decodes it on the way must not climb by it.
+    if any(part and not part.strip(".") for part in re.split(r"[/\\]", number)):
         draft.refuse("/number", "path", f"{number!r} cannot stand in the path of a lookup")
     content = body(InvoiceRequest(NewInvoice(number, note)))
     path = f"/api/v3/orders/{order}/invoices"
@@ -208,7 +211,7 @@ def normalize(reply: Reply, answer: Answer) -> Created:
         Unreadable: it has no id, or is an error inside a 2xx.
     """
     made = answer.invoice
-    if made is None or made.id in (None, "", "NULL") or answer.object == "error":
+    if made is None or identity(made.id) in (None, "NULL") or answer.object == "error":
         raise Unreadable(f"status {reply.status} without the id of an invoice")
     return Created(_stated(made), reply.status, str(reply.status), ids={"uuid": made.uuid} if made.uuid else {})
 
@@ -265,6 +268,8 @@ def _search(reference: Mapping[str, str]) -> Search:
             return doubt(seen)
         if seen.status == 404:
             break
+        if seen.status != 200:
+            return Unknown("lookup-unreadable", f"the lookup was answered {seen.status}", seen.status)
         listed = read_list(seen).order
         for made in listed.invoices:
             if _is_ours(made, reference):

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw, Struct, structs
 
 from gateway.core.dialect import Dialect, Draft, Translation
 from gateway.core.errors import Fault
-from gateway.core.exchange import Conversation, Reply, Request, Unreadable, day, decoder, figure, text_of
+from gateway.core.exchange import Conversation, Reply, Request, Unreadable, day, decoder, figure, identity, text_of
 from gateway.core.invoice import Tax, Text
 from gateway.core.losses import carried, dropped, folded, refused
 from gateway.core.money import HUNDRED, ZERO, rounded, total
@@ -305,11 +305,13 @@ def normalize(reply: Reply, answer: Answer) -> Created:
     Raises:
         Unreadable: it has no id.
     """
-    if answer.succeeded is True and answer.data is not None and answer.data.invoiceId:
-        own, amount, flat = answer.data.invoiceId, figure(answer.data.amount), Answer()
-    elif answer.succeeded is None and answer.invoiceId:
-        own, amount, flat = answer.invoiceId, figure(answer.amount), answer
+    if answer.succeeded is True and answer.data is not None:
+        own, amount, flat = identity(answer.data.invoiceId), figure(answer.data.amount), Answer()
+    elif answer.succeeded is None:
+        own, amount, flat = identity(answer.invoiceId), figure(answer.amount), answer
     else:
+        own = None
+    if own is None:
         raise Unreadable("neither succeeded with an invoiceId nor refused")
     stated = Stated(
         id=own,

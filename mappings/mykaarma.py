@@ -22,6 +22,7 @@ from gateway.core.exchange import (
     day,
     decoder,
     figure,
+    identity,
     segment,
     text_of,
 )
@@ -141,7 +142,7 @@ def create(translation: Translation, repeat: bool) -> Conversation:  # noqa: ARG
     answer = read_answer(seen)
     errors = [*(answer.errors or []), *([answer.error] if answer.error else [])]
     made = answer.invoice
-    if made is not None and (made.guid or made.id is not None):
+    if made is not None and (identity(made.guid) or identity(made.id)):
         if seen.status >= 300:
             raise Unreadable(f"status {seen.status} with an invoice inside")
         return normalize(seen, answer, errors, made)
@@ -273,10 +274,10 @@ def _moment(draft: Draft, name: str, moment: datetime | None) -> str | None:
 
 def normalize(reply: Reply, answer: Answer, errors: list[Error], made: InvoiceRead) -> Created:
     """What was created. Errors beside an invoice do not unmake it: they are warnings."""
-    own = str(made.id) if made.id is not None else None
+    guid, own = identity(made.guid), identity(made.id)
     amount = figure(made.amount)
     stated = Stated(
-        id=made.guid or own,
+        id=guid or own,
         status_raw=text_of(made.invoiceStatus) or None,
         issue_date=day(made.invoiceDate),
         totals=Totals(amount_due=amount),
@@ -285,7 +286,7 @@ def normalize(reply: Reply, answer: Answer, errors: list[Error], made: InvoiceRe
     for each in answer.warnings or []:
         words = _words(each.warningTitle, each.warningMessage, each.warningDescription)
         warnings.append(UpstreamWarning(str(each.warningCode or ""), words))
-    ids = {"id": own} if made.guid and own else {}
+    ids = {"id": own} if guid and own else {}
     return Created(stated, reply.status, str(reply.status), ids=ids, warnings=tuple(warnings))
 
 

@@ -45,6 +45,7 @@ Conversation = Generator[Request, Seen, Outcome]
 Search = Generator[Request, Seen, Outcome | Absent]
 
 MOST_TURNS = 40
+MOST_ID = 255
 UNAUTHORIZED = frozenset((401, 402, 403))
 
 
@@ -137,6 +138,16 @@ def doubt(seen: NotSent | Unknown) -> Unknown:
 T = TypeVar("T")
 
 
+def identity(own: str | int | None) -> str | None:
+    """The id of an invoice in an answer, as text; None where it is none: blank, zero, or with control characters."""
+    text = "" if own is None or (isinstance(own, int) and own <= 0) else str(own)
+    return text if text.strip() not in ("", "0") and len(text) <= MOST_ID and CONTROL.search(text) is None else None
+
+
+BROKEN = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What decoding raises: not JSON of that shape, nested too deep, not UTF-8 (in text that is looked at later)."""
+
+
 def decoder(kind: type[T]) -> Callable[[Reply], T]:
     """A reader of answers of type `kind`, by content, whatever the content type says.
 
@@ -147,7 +158,7 @@ def decoder(kind: type[T]) -> Callable[[Reply], T]:
     def read(reply: Reply) -> T:
         try:
             return decode(reply.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except BROKEN as error:
             raise Unreadable(f"status {reply.status}, {error}: {words(reply)}") from None
 
     return read

@@ -215,14 +215,17 @@ def _is_int(value: object) -> bool:
 
 def _member(value: object, union: inspect.UnionType) -> inspect.Type:
     """The member of the union that `value` is meant to be."""
-    members = [node for node in union.types if not isinstance(node, inspect.NoneType)]
-    if value is None and len(members) < len(union.types):
-        return inspect.NoneType()
-    suited = [node for node in members if isinstance(_bare(node), _SUITED.get(type(value), ()))]
-    return (suited or members)[0]
+    wanted, first = _SUITED.get(type(value), ()), None
+    for node in union.types:
+        if isinstance(_bare(node), wanted):
+            return node
+        if first is None and not isinstance(node, inspect.NoneType):
+            first = node
+    return first or union.types[0]
 
 
 _SUITED: dict[type, tuple[type, ...]] = {
+    type(None): (inspect.NoneType,),
     dict: (inspect.StructType, inspect.DictType),
     list: (inspect.ListType, inspect.VarTupleType),
     str: (inspect.StrType, inspect.LiteralType, inspect.CustomType, inspect.DateType, inspect.DateTimeType),

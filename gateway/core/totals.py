@@ -133,8 +133,11 @@ def _without_tax(entries: list[tuple[Rates, Decimal]], lines: int, digits: int) 
     nets = [amount for _, amount in entries]
     bases: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
     taxes: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
-    for rates in {rates for rates, _ in entries if rates}:
-        members = [index for index, (own, _) in enumerate(entries) if own == rates]
+    alike: dict[Rates, list[int]] = defaultdict(list)
+    for index, (rates, _) in enumerate(entries):
+        if rates:
+            alike[rates].append(index)
+    for rates, members in alike.items():
         gross = total(entries[index][1] for index in members)
         divisor = HUNDRED + total(rate for _, rate in rates)
         parts = [rounded(gross * rate / divisor, digits) for _, rate in rates]
@@ -160,10 +163,7 @@ def _faults(invoice: Invoice, totals: Totals) -> Iterator[Fault]:
             base = line.quantity * line.unit_price
             yield from _percent_faults(f"/lines/{index}/discounts", line.discounts, (base,), invoice.digits)
             yield from _percent_faults(f"/lines/{index}/charges", line.charges, (base,), invoice.digits)
-    for name, adjustments in (("discounts", invoice.discounts), ("charges", invoice.charges)):
-        for index, adjustment in enumerate(adjustments):
-            bases = _document_bases(invoice, adjustment)
-            yield from _percent_faults(f"/{name}", (adjustment,), bases, invoice.digits, index)
+    yield from _document_percent_faults(invoice)
     for name in STATED:
         stated = getattr(invoice.totals, name)
         expected = getattr(totals, name)
@@ -177,12 +177,19 @@ def _mismatch(pointer: str, expected: Decimal, received: Decimal) -> Fault:
     return Fault(pointer, "mismatch", f"expected {plain(expected)}, received {plain(received)}")
 
 
-def _document_bases(invoice: Invoice, adjustment: Adjustment) -> tuple[Decimal, Decimal]:
-    """What a percentage of the document can be of: all lines, or the lines with the adjustment's own taxes."""
-    amounts = [rounded(line_amount(line), invoice.digits) for line in invoice.lines]
-    rates = _rates(adjustment.taxes)
-    own = [amount for line, amount in zip(invoice.lines, amounts, strict=True) if _rates(line.taxes) == rates]
-    return total(amounts), total(own)
+def _document_percent_faults(invoice: Invoice) -> Iterator[Fault]:
+    """A percentage of the document can be of all lines, or of the lines with the adjustment's own taxes."""
+    if all(each.percent is None for each in (*invoice.discounts, *invoice.charges)):
+        return
+    whole, alike = ZERO, defaultdict[Rates, Decimal](Decimal)
+    for line in invoice.lines:
+        amount = rounded(line_amount(line), invoice.digits)
+        whole += amount
+        alike[_rates(line.taxes)] += amount
+    for name, adjustments in (("discounts", invoice.discounts), ("charges", invoice.charges)):
+        for index, adjustment in enumerate(adjustments):
+            bases = (whole, alike.get(_rates(adjustment.taxes), ZERO))
+            yield from _percent_faults(f"/{name}", (adjustment,), bases, invoice.digits, index)
 
 
 def _percent_faults(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 from gateway.core.codes import CONTROL
 from gateway.core.errors import Fault
@@ -15,7 +16,13 @@ def escape(token: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "…"?`, or nothing."""
-    close = get_close_matches(word[:64], list(known), n=5, cutoff=0.6)
+    return _nearest(word[:64], tuple(known))
+
+
+# Remembered because a caller makes the same mistake again and again, and comparing with all currencies takes its time.
+@lru_cache(maxsize=1024)
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(word, known, n=5, cutoff=0.6)
     # Of words that are about as close, people mean the one that begins alike.
     best = max(
         close, key=lambda other: sum(mine == theirs for mine, theirs in zip(word, other, strict=False)), default=""

@@ -1,8 +1,9 @@
 """Outgoing credentials: the header that tells an upstream who the gateway is. One token holder per OAuth credential."""
 
 import asyncio
-from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,15 @@ from msgspec import Struct
 from gateway.core.config import Auth, OAuth
 from gateway.core.exchange import Reply, Request, Unreadable, decoder
 from gateway.core.result import NotSent, Unknown
+from gateway.core.telling import forms
 from gateway.shell.secrets import resolve
 
 Headers = tuple[tuple[str, str], ...]
 Exchange = Callable[[Request], Awaitable[Reply | NotSent | Unknown]]
 """One request without credentials, and what became of it."""
 
+REMEMBERED = 4
+"""Credentials of late that are never told either: what is under way was shown them."""
 MARGIN = 30.0
 """Seconds before its end in which a token is not used any more."""
 
@@ -36,6 +40,9 @@ class Credentials(Protocol):
     def refused(self, used: Headers) -> bool:
         """The upstream did not accept these; whether there can be others for the next request."""
 
+    def secrets(self) -> Sequence[str]:
+        """What must never be told, in all its forms: what is shown, and what was of late."""
+
 
 class Fixed:
     """A header from secrets, which `read` reads: at the start, and again once it was refused.
@@ -46,6 +53,7 @@ class Fixed:
     def __init__(self, read: Callable[[], Headers]) -> None:
         self._read = read
         self._headers = read()
+        self._secrets = deque((_secrets(self._headers),), REMEMBERED)
         self.names = tuple(name for name, _ in self._headers)
 
     async def headers(self, exchange: Exchange) -> Headers:  # noqa: ARG002 - nothing has to be fetched
@@ -56,7 +64,25 @@ class Fixed:
         """Whether the secrets were replaced meanwhile."""
         with suppress(ValueError):  # just being replaced: what was read last is all there is
             self._headers = self._read()
+            if (found := _secrets(self._headers)) not in self._secrets:
+                self._secrets.append(found)
         return self._headers != used
+
+    def secrets(self) -> Sequence[str]:
+        """See `Credentials`."""
+        return tuple(form for each in self._secrets for form in each)
+
+
+def _secrets(headers: Headers) -> tuple[str, ...]:
+    """All forms of what headers show: as they are, without the word before them, and the password of `Basic …`."""
+    found = list[str]()
+    for _, value in headers:
+        scheme, _, shown = value.rpartition(" ")
+        found += (value, shown)
+        if scheme == "Basic":
+            with suppress(ValueError):  # a header may be anything that an operator configures
+                found.append(b64decode(shown).decode().partition(":")[2])
+    return tuple(dict.fromkeys(form for secret in found for form in forms(secret)))
 
 
 class TokenAnswer(Struct, frozen=True):
@@ -75,6 +101,12 @@ class TokenRequest(Struct, frozen=True, omit_defaults=True):
     redirect_uri: str | None = None
 
 
+class _Shown(Struct, frozen=True):
+    """What of a token request must never be told."""
+
+    client_secret: str = ""
+
+
 _read_token = decoder(TokenAnswer)
 
 
@@ -86,6 +118,7 @@ class TokenHolder:
     def __init__(self, request: Callable[[], Request], now: Callable[[], float]) -> None:
         self._request = request
         self._now = now
+        self._secrets: deque[tuple[str, ...]] = deque(maxlen=2 * REMEMBERED)
         self._lock = asyncio.Lock()
         self._token: str | None = None
         self._until = 0.0
@@ -98,6 +131,7 @@ class TokenHolder:
                 if isinstance(answer, NotSent):
                     return answer
                 self._token = answer.access_token
+                self._secrets.append(forms(answer.access_token))
                 self._until = self._now() + lifetime(answer.expires_in)
             return (("Authorization", f"Bearer {self._token}"),)
 
@@ -106,6 +140,7 @@ class TokenHolder:
             request = self._request()
         except ValueError as error:
             return NotSent("token", f"no token: {error}")
+        self._secrets.append(forms(msgspec.json.decode(request.body, type=_Shown).client_secret))
         seen = await exchange(request)
         if isinstance(seen, NotSent):
             return seen
@@ -121,6 +156,10 @@ class TokenHolder:
             # Its words are not told: they could hold the token.
             return NotSent("token", "no token: the token endpoint's answer has none that can be sent", seen.status)
         return answer
+
+    def secrets(self) -> Sequence[str]:
+        """See `Credentials`."""
+        return tuple(dict.fromkeys(form for each in self._secrets for form in each))
 
     def refused(self, used: Headers) -> bool:
         """Forget the token, unless a new one was fetched in the meantime; there can always be another."""

@@ -1,14 +1,15 @@
 """Exchanges with upstreams: leads a conversation turn by turn, each in its lane, before one deadline for all turns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.core.breaker import Rules, Sign, sign
 from gateway.core.events import Event
 from gateway.core.exchange import MOST_TURNS, Reply, Request, Search, Seen, advance
 from gateway.core.result import Absent, NotSent, Outcome, Unknown
+from gateway.core.telling import masked, told
 from gateway.shell.lanes import Lane, Width
 
 Clock = Callable[[], float]
@@ -26,12 +27,16 @@ class Sends(Protocol):
 
 
 class Counterpart(Struct, frozen=True):
-    """How to reach an upstream: its sender, the seconds of an exchange, how many at once; and where it is."""
+    """How to reach an upstream: its sender, the seconds of an exchange, how many at once; and where it is.
+
+    `secrets` are what no word of it may repeat, in all their forms.
+    """
 
     sender: Sends
     timeout: float
     width: Width = Width()
     where: str = ""
+    secrets: Callable[[], Sequence[str]] = tuple
 
 
 class Ended(Struct, frozen=True):
@@ -90,7 +95,9 @@ class Exchanges:
         if isinstance(ended.outcome, NotSent) and ended.outcome.reason == "unauthorized":
             # Some upstreams say so inside an answer that only the mapping can read.
             counterpart.sender.distrust()
-        return structs.replace(ended, seconds=self._clock() - began)
+        hidden = counterpart.secrets()
+        first, last = masked(ended.first, hidden), masked(ended.last, hidden)
+        return Ended(told(ended.outcome, hidden), first, last, self._clock() - began)
 
     async def _lead(self, sender: Sends, conversation: Search, deadline: float) -> Ended:
         first = last = None

@@ -211,7 +211,7 @@ class Api:
                 return await _read(request, limits.max_body)
         except TimeoutError:
             raise RequestTimeout(f"the body did not arrive within {limits.body_timeout:g} s") from None
-        except ConnectionError:
+        except (ConnectionError, RuntimeError):  # aiohttp's word for a connection that is gone before the first read
             raise RequestTimeout("the connection ended before the body did") from None
         except web.RequestPayloadError:
             fault = Fault("", "body", "the body is not framed as HTTP says")

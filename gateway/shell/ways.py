@@ -55,5 +55,6 @@ def counterparts(loaded: Loaded, senders: dict[str, client.Sender]) -> dict[str,
     for name, sender in senders.items():
         each = loaded.config.upstreams[name]
         width = Width(each.max_in_flight, each.queue, each.rate)
-        found[name] = Counterpart(sender, settings.seconds(each.timeout), width, sender.base_url)
+        seconds, secrets = settings.seconds(each.timeout), sender.credentials.secrets
+        found[name] = Counterpart(sender, seconds, width, sender.base_url, secrets)
     return found

@@ -24,6 +24,7 @@ from gateway.core.exchange import (
     decoder,
     doubt,
     figure,
+    identity,
     judge,
     retry_after,
     segment,
@@ -341,3 +342,18 @@ def test_text_that_could_leave_its_segment_is_refused(text: str) -> None:
     """RFC 3986 section 3.3; house 8."""
     with pytest.raises(ValueError, match=r"cannot stand|surrogates"):
         segment(text)
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [(1, "1"), ("INV-1", "INV-1"), ("ü 1", "ü 1"), ("\ufffe", "\ufffe"), ("x" * 255, "x" * 255)],
+)
+def test_an_id_is_text(own: int | str, expected: str) -> None:
+    """A number as it is written."""
+    assert identity(own) == expected
+
+
+@pytest.mark.parametrize("own", [None, 0, -1, "", " ", "0", "\u2028", "\x85", "a\x00b", "x" * 256])
+def test_what_can_be_no_id_is_none(own: int | str | None) -> None:
+    """Absent, blank, zero, beyond its length, or with control characters: nothing is created under it."""
+    assert identity(own) is None

@@ -18,7 +18,7 @@ from gateway.core.answer import discrepancies
 from gateway.core.dialect import Translation
 from gateway.core.errors import Untranslatable
 from gateway.core.exchange import Reply, Request, Seen, Step, advance
-from gateway.core.result import Absent, Created
+from gateway.core.result import Absent, Created, Unknown
 from gateway.sandbox.chargeover import Simulation
 from mappings.chargeover import DIALECT, PAYCYCLES, Paycycle, external_key
 from tests.support import conversations
@@ -236,3 +236,37 @@ def test_the_strict_simulation_finds_what_was_sent_before() -> None:
     assert answers == [400, 404, 200]
     assert isinstance(step, Created)
     assert step.invoice.id == first.invoice.id
+
+
+# ---------------------------------------------------------------- answers that cannot be read
+
+
+@pytest.mark.parametrize("own", [b"0", b"-1", b'"\xff"'])
+def test_a_creation_without_an_id_that_can_be_one_leaves_a_doubt(own: bytes) -> None:
+    """Zero, below zero, not UTF-8."""
+    conversation = DIALECT.create(translated(plain()), False)
+    advance(conversation, None)
+    end = advance(conversation, Reply(201, b'{"status": "OK", "code": 201, "response": {"id": ' + own + b"}}"))
+    assert isinstance(end, Unknown)
+    assert end.reason == "unreadable"
+
+
+def test_what_is_read_back_undoes_no_creation() -> None:
+    """Not even where it is not UTF-8."""
+    conversation = DIALECT.create(translated(plain()), False)
+    advance(conversation, None)
+    advance(conversation, Reply(201, b'{"status": "OK", "code": 201, "response": {"id": 7}}'))
+    end = advance(conversation, Reply(200, b'{"status": "OK", "response": {"invoice_id": 7, "refnumber": "\xff"}}'))
+    assert isinstance(end, Created)
+    assert end.invoice.id == "7"
+
+
+def test_an_invoice_that_is_found_without_an_id_that_can_be_one_leaves_a_doubt() -> None:
+    """It has the key, and nobody can say which it is."""
+    translation = translated(plain())
+    assert DIALECT.lookup is not None
+    search = DIALECT.lookup(translation)
+    advance(search, None)
+    found = {"invoice_id": " ", "external_key": translation.reference["external_key"], "total": "190.00"}
+    end = advance(search, Reply(200, json.dumps({"status": "OK", "response": [found]}).encode()))
+    assert isinstance(end, Unknown)

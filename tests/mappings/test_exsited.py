@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,11 +66,11 @@ def test_an_order_never_leaves_its_place_in_the_path(order: str) -> None:
 @settings(max_examples=2000, deadline=None)
 @given(HOSTILE)
 def test_a_number_never_leaves_its_place_in_the_path_of_a_lookup(number: str) -> None:
-    """It is percent-encoded as one segment; only a number of dots is refused."""
+    """It is percent-encoded as one segment; only a number of dots, or with dots alone between slashes, is refused."""
     translation = attempted(number=number)
     if isinstance(translation, Untranslatable):
         assert [fault.pointer for fault in translation.faults] == ["/number"]
-        assert not number.strip(".")
+        assert any(part and not part.strip(".") for part in number.replace("\\", "/").split("/"))
         return
     step = searched(translation, [])
     assert isinstance(step, Request)
@@ -142,3 +143,13 @@ def test_a_search_without_an_end_is_given_up() -> None:
     full = page([{"id": "INV-7", "invoice_note": "inv-0"}] * PAGE, 10**9)
     step = searched(translated(), [Reply(404, b"{}"), *[full] * MOST_PAGES])
     assert step == Unknown("lookup-too-long", f"the order has more than {MOST_PAGES * PAGE} invoices")
+
+
+@pytest.mark.parametrize("status", [201, 400, 422, 451])
+def test_a_list_under_another_status_than_200_says_nothing(status: int) -> None:
+    """Neither that the invoice is there, though it is in the list, nor that it is not."""
+    translation = translated()
+    ours = {"id": "INV-9", "invoice_note": translation.reference["external_id"]}
+    body = page([ours], 1).body
+    assert isinstance(searched(translation, [Reply(404, b"{}"), Reply(200, body)]), Created)
+    assert isinstance(searched(translation, [Reply(404, b"{}"), Reply(status, body)]), Unknown)

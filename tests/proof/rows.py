@@ -6,6 +6,7 @@ from itertools import cycle, islice
 
 from msgspec import Struct, structs
 
+from tests.fuzz import bodies, calls, echoes, paths, raw, replies
 from tests.proof import cells, kills, machines, outages, pauses, published, replicas, seeds, soak, starts
 from tests.proof.row import Found, Tick
 
@@ -80,6 +81,7 @@ async def pauses_at_steps(count: int, _: int, tick: Tick) -> Found:
 CELLS = len(cells.every())
 PAUSES = len(pauses.PAUSES)
 SOAK = "load with faults: nothing lost or doubled; from half an hour on no growth, no drift"
+ECHOES = len(echoes.CELLS)
 
 ROWS = (
     Row("simulation", "seeded worlds, a crash possible at every step: no violation", 10_000, 1_000_000, simulation),
@@ -101,4 +103,10 @@ ROWS = (
         soak.run,
     ),
     Row("published", "requests made from the published document: answered as it says", 500, 100_000, published.run),
+    Row("bodies", "hostile bodies: planned, or refused by a 4xx that names places", 1_000_000, 50_000_000, bodies.run),
+    Row("calls", "hostile requests over HTTP, 32 at once: answered, no 5xx", 20_000, 5_000_000, calls.run),
+    Row("raw", "bytes that are no HTTP: 4xx or closed, nothing left over", 5_000, 500_000, raw.run),
+    Row("replies", "hostile answers of all upstreams: never created without an id", 250_000, 10_000_000, replies.run),
+    Row("paths", "ids that climb: every request keeps its path", 10_000, 1_000_000, paths.run),
+    Row("canaries", "faults, and upstreams that echo: no secret is told, no name logged", ECHOES, 2_000, echoes.run),
 )

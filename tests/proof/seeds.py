@@ -1,14 +1,10 @@
 """The simulation, seed after seed, in this process or in several; and its negative controls."""
 
 import asyncio
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 
-from tests.proof import simulation
+from tests.proof import pool, simulation
 from tests.proof.row import Found, Tick
 from tests.proof.world import Guards, Violation
 
@@ -41,19 +37,7 @@ def first_wrong(guards: Guards) -> int | None:
 
 async def run(count: int, first: int, tick: Tick) -> Found:
     """So many seeds from `first` on, on all processors."""
-    began, loop = time.monotonic(), asyncio.get_running_loop()
-    chunks = [range(at, min(at + CHUNK, first + count)) for at in range(first, first + count, CHUNK)]
-    wrong: list[str] = []
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(os.cpu_count(), context, initializer=_undisturbed)
-    try:
-        for done in asyncio.as_completed([loop.run_in_executor(pool, wrong_in, chunk) for chunk in chunks]):
-            wrong += await done
-            for _ in range(CHUNK):
-                tick()
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return Found(count, tuple(wrong), time.monotonic() - began)
+    return await pool.shared(wrong_in, count, first, tick, CHUNK)
 
 
 async def controls(tick: Tick) -> Found:
@@ -64,8 +48,3 @@ async def controls(tick: Tick) -> Found:
             wrong.append(f"{name}: not noticed in {ENOUGH} seeds")
         tick()
     return Found(len(CONTROLS), tuple(wrong), time.monotonic() - began)
-
-
-def _undisturbed() -> None:
-    """An interrupt from the keyboard is for who asked."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ from gateway.core.config import Auth, Basic, Header, OAuth, SecretRef
 from gateway.core.exchange import Reply, Request, Seen
 from gateway.core.result import NotSent, Unknown
 from gateway.shell import client
-from gateway.shell.auth import MARGIN, TokenHolder, fixed, lifetime, token_request
+from gateway.shell.auth import MARGIN, REMEMBERED, TokenHolder, fixed, lifetime, token_request
 from gateway.shell.catalog import dialects
 from gateway.shell.client import Sender
 from gateway.shell.secrets import resolve
@@ -475,3 +475,34 @@ async def test_tokens_and_secrets_are_never_in_an_answer(fault: str, tmp_path: P
         log = json.dumps(world.logged())
         assert "sandbox-token" not in log
         assert "sandbox-secret" not in log
+
+
+@pytest.mark.parametrize(
+    ("credentials", "secrets"),
+    [
+        (Auth(bearer="bearer-token-1"), {"Bearer bearer-token-1", "bearer-token-1"}),
+        (Auth(header=Header("X-Api-Key", "secret-key")), {"secret-key"}),
+        (Auth(header=Header("Authorization", "Basic no-base-64")), {"no-base-64"}),
+        (Auth(basic=Basic("public-name", "password-1")), {"password-1", b64encode(b"public-name:password-1").decode()}),
+        (Auth(), set()),
+    ],
+)
+def test_fixed_credentials_say_what_must_never_be_told(credentials: Auth, secrets: set[str]) -> None:
+    """The header as it is, what follows its scheme, and the password that it is made of; not the name."""
+    found = set(fixed(credentials, Path()).secrets())
+    assert secrets <= found
+    assert "public-name" not in found
+
+
+async def test_the_tokens_of_late_and_the_clients_secret_must_never_be_told() -> None:
+    """A request that is under way may be answered with words about the token before."""
+    clock = Clock()
+    holder = TokenHolder(lambda: WANTED, clock)
+    shown = []
+    for number in range(REMEMBERED + 1):
+        headers = await holder.headers(Endpoint(access_token=f"token-of-late-{number}"))
+        assert not isinstance(headers, NotSent)
+        shown.append(headers[0][1].removeprefix("Bearer "))
+        holder.refused(headers)
+    assert "the-secret" in holder.secrets()
+    assert set(shown[1:]) <= set(holder.secrets())
