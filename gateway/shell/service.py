@@ -8,7 +8,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from gateway.core import config as settings
-from gateway.core.config_faults import listener
+from gateway.core.config_faults import is_loopback, listener
 from gateway.core.events import Event
 from gateway.shell import lag, logs
 from gateway.shell.clients import Clients
@@ -31,6 +31,7 @@ class Parts:
 
     def __init__(self, loaded: Loaded, store: Store, metrics: Metrics, tell: Callable[[Event], None]) -> None:
         self.loaded = loaded
+        self._host, _ = listener(loaded.config.server.listen)
         self._metrics = metrics
         self._ways = Ways()
         senders = self._ways.senders(loaded)
@@ -44,8 +45,10 @@ class Parts:
         """Go by another configuration from now on: all of it, or nothing.
 
         Raises:
-            ValueError: a secret cannot be had; nothing is changed.
+            ValueError: a secret cannot be had, or anybody could send; nothing is changed.
         """
+        if not loaded.config.clients and not is_loopback(self._host):  # whatever it says of `listen`: that stays
+            raise ValueError(f"[clients]: this gateway listens on {self._host}; without clients anybody could send")
         senders = self._ways.senders(loaded)
         clients = Clients(loaded.config.clients, loaded.folder, self.api.clients)
         self.engine.adopt(book(loaded), counterparts(loaded, senders), policy(loaded.config))

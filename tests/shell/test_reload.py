@@ -10,12 +10,16 @@ import pytest
 from msgspec import structs
 
 from gateway.core.breaker import Closed, Open
+from gateway.core.errors import Unauthenticated
 from gateway.core.events import Event, Reloaded
 from gateway.shell import reload as reloading
 from gateway.shell.configuration import Loaded, load
 from gateway.shell.exchanges import Counterpart, Exchanges
+from gateway.shell.journal.sqlite import SqliteStore
 from gateway.shell.lanes import Width
+from gateway.shell.metrics import Metrics
 from gateway.shell.reload import Reloader, pending
+from gateway.shell.service import Parts
 from tests.support.engines import FIRST, NOT_SENT, POLICY, SECOND, Side, created, until, working
 from tests.support.running import World, added, configured, invoice, replaced, running, timeout
 from tests.support.stores import Clock
@@ -320,3 +324,23 @@ async def test_a_breaker_that_is_open_is_open_after_a_reload(tmp_path: Path) -> 
         works.engine.adopt(setup.book, ways, POLICY)
         assert (await works.submit()).result.outcome == "not_sent"
         assert works.side.posts == 0
+
+
+async def test_a_gateway_that_others_reach_is_never_left_without_clients(tmp_path: Path) -> None:
+    """It listens where it began to, also where the changed configuration would listen on loopback."""
+    clients = added('[clients.billing]\ntoken = "of-billing"')
+    everywhere = replaced('\nlisten = "127.0.0.1:0"', '\nlisten = "0.0.0.0:0"')
+    began, changed = tmp_path / "began", tmp_path / "changed"
+    for folder in (began, changed):
+        folder.mkdir()
+    loaded = load(configured(began, "http://127.0.0.1:1", clients, everywhere))
+    parts = Parts(loaded, SqliteStore(tmp_path / "journal.db"), Metrics(), lambda _: None)
+    try:
+        with pytest.raises(ValueError, match="anybody could send"):
+            parts.adopt(load(configured(changed, "http://127.0.0.1:1")))
+        with pytest.raises(Unauthenticated):
+            parts.api.clients.caller(None)
+        parts.adopt(load(configured(changed, "http://127.0.0.1:1", clients)))
+        assert parts.loaded.revision != loaded.revision
+    finally:
+        await parts.close()
