@@ -238,7 +238,8 @@ class Delivery:
 
     def _concluded(self, work: Work, outcome: Outcome, result: Result, now: float, reply: Reply | None) -> Entry:
         due_at = None
-        askable = work.setup.book.upstreams[work.entry.upstream].dialect.lookup is not None
+        upstream = work.setup.book.upstreams.get(work.entry.upstream)  # it can be gone where nothing was sent
+        askable = upstream is not None and upstream.dialect.lookup is not None
         if isinstance(outcome, Unknown) and askable:
             due_at = now + delay(work.setup.policy.delays, 0, self.jitter())
         return stepped(

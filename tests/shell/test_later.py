@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from gateway.core.events import Answered, Claimed, Concluded, Postponed, Replayed, Routed, Sending
+from gateway.core.events import Answered, Claimed, Concluded, Defect, Postponed, Replayed, Routed, Sending
 from gateway.core.journal import Entry, dispatch_of, packed, stepped
 from gateway.core.result import NotSent, Outcome
 from gateway.core.results import stored
@@ -352,3 +352,14 @@ async def test_a_repeat_waits_for_the_upstream_that_it_was_in_doubt_at(tmp_path:
         entry = await works.entry()
         assert (entry.state, entry.upstream, side.repeats) == ("created", FIRST, [True])
         assert works.sides["onlyoffice"].requests == []
+
+
+async def test_when_its_time_is_over_it_is_not_sent_though_its_upstream_is_gone(tmp_path: Path) -> None:
+    """It is concluded as any other, and its key is free again."""
+    async with working(tmp_path, fallback=False) as works:
+        await works.submit(preference=LATER)
+    async with working(tmp_path, fallback=False, clock=works.clock, gone=(FIRST,)) as works:
+        await works.work(POLICY.deliver_by)
+        entry = await works.entry()
+        assert (entry.state, stored(entry).upstream.name) == ("not_sent", FIRST)
+        assert works.heard(Defect) == []
