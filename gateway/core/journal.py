@@ -86,7 +86,8 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     `claim` names this sending alone: what is learned of it is never taken for what became of another. `names` are the
     upstreams that may have it, in their order, `rest` those of them that may still stand in while it is certainly not
     sent; `quiet_until` is when its absence is believed; `deliver_by` is None where a caller waits for the answer;
-    `repeat`: it was sent before, and proven absent, so that only the same upstream may have it.
+    `repeat`: it was sent before, and proven absent, so that only the same upstream may have it; `where` is where that
+    upstream was then, empty if that is not known.
     """
 
     claim: str
@@ -103,6 +104,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     deliver_by: float | None = None
     attempts: tuple[Attempt, ...] = ()
     repeat: bool = False
+    where: str = ""
 
 
 class Doubts(Struct, frozen=True):

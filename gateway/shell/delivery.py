@@ -105,6 +105,7 @@ class Delivery:
             translation=translation,
             started_at=now,
             quiet_until=now + timeout + upstream.settle,
+            where=setup.exchanges.where(upstream.name),
         )
         return Ready(dispatch, now + timeout + LEASE_MARGIN, began + timeout)
 

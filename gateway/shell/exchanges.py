@@ -76,6 +76,10 @@ class Exchanges:
         found = self._counterparts.get(upstream)
         return found.timeout if found is not None else 0.0
 
+    def where(self, upstream: str) -> str:
+        """Where the upstream is."""
+        return self._counterparts[upstream].where
+
     async def lead(self, upstream: str, conversation: Search, deadline: float, *, patient: bool = True) -> Ended:
         """Lead a conversation to its end. No turn of it begins after the `deadline`, which is by the clock given.
 

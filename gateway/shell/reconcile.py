@@ -127,6 +127,9 @@ class Reconciler:
         ended = await setup.exchanges.lead(
             upstream.name, upstream.dialect.lookup(dispatch.translation), deadline, patient=False
         )
+        moved = dispatch.where not in ("", setup.exchanges.where(upstream.name))
+        if moved and isinstance(ended.outcome, (Absent, Rejected)):  # that says nothing of where it was sent to
+            return await self._unresolved(entry, dispatch, f"{upstream.name} was elsewhere when it was sent")
         return await self._judged(entry, dispatch, ended, asked_at)
 
     async def _judged(self, entry: Entry, dispatch: Dispatch, ended: Ended, asked_at: float) -> Entry:

@@ -47,6 +47,7 @@ def dispatch(**changes: Any) -> Dispatch:
         "deliver_by": BEGAN + 86_400.0,
         "attempts": (FIRST,),
         "repeat": True,
+        "where": "https://acme.example",
     }
     return Dispatch(**(values | changes))
 

@@ -64,6 +64,32 @@ async def test_an_absence_is_believed_only_in_its_time(tmp_path: Path) -> None:
         assert [one.finding for one in works.heard(Reconciled)] == ["unresolved", "unresolved", "absent"]
 
 
+@pytest.mark.parametrize("end", [Absent("nothing"), Rejected(200, "taken", "another's")])
+async def test_an_absence_elsewhere_says_nothing_of_where_it_was_sent(end: Outcome | Absent, tmp_path: Path) -> None:
+    """The upstream's URL leads to another account now: what is not there, or another's, may exist where it was."""
+    async with working(tmp_path, where="https://old.example", chargeover=Side(UNKNOWN)) as works:
+        await works.submit()
+    side = Side(lookups=[end])
+    async with working(tmp_path, where="https://new.example", clock=works.clock, chargeover=side) as works:
+        await works.work(QUIET)
+        assert side.looks == 1
+        assert ((await works.entry()).state, side.posts) == ("unknown", 0)
+        (told,) = works.heard(Reconciled)
+        assert (told.finding, told.reason) == ("unresolved", f"{FIRST} was elsewhere when it was sent")
+
+
+async def test_what_is_found_elsewhere_is_adopted(tmp_path: Path) -> None:
+    """The upstream moved, and took its invoices along; so it is if nobody knows where it was."""
+    for folder, before in ((tmp_path / "known", "https://old.example"), (tmp_path / "not", "")):
+        folder.mkdir()
+        async with working(folder, where=before, chargeover=Side(UNKNOWN)) as works:
+            await works.submit()
+        side = Side(lookups=[created("77")])
+        async with working(folder, where="https://new.example", clock=works.clock, chargeover=side) as works:
+            await works.work(QUIET)
+            assert (await works.entry()).state == "created"
+
+
 @pytest.mark.parametrize("answer", AGAIN)
 async def test_a_question_without_an_answer_is_asked_again(answer: Outcome, tmp_path: Path) -> None:
     """With pauses that grow; the last repeats."""

@@ -288,9 +288,10 @@ async def working(
     fallback: bool = True,
     places: int = 32,
     queue: int = 64,
+    where: str = "",
     **sides: Side,
 ) -> AsyncIterator[Works]:
-    """An engine whose worker does not run by itself; the upstreams in `gone` are not in its configuration."""
+    """An engine whose worker does not run by itself; upstreams in `gone` are not configured, all others are `where`."""
     at = _book(*[FALLBACK] * fallback, *edits)
     sides = {dialect: sides.get(dialect, Side(created(f"{dialect}-1"))) for dialect in NAMES}
     upstreams = {
@@ -301,7 +302,7 @@ async def working(
     engine = Engine(
         structs.replace(at, upstreams=upstreams),
         {
-            NAMES[name]: Counterpart(side, allowed, Width(places, queue))
+            NAMES[name]: Counterpart(side, allowed, Width(places, queue), where)
             for name, side in sides.items()
             if NAMES[name] not in gone
         },
