@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from gateway.core.answer import ENCODER, Resolution, Result, moment
+from gateway.core.codes import CONTROL
 from gateway.core.errors import AlreadyConcluded, Fault, Forbidden, InProgress, InvalidRequest, NotFound
 from gateway.core.events import Event, Resolved
 from gateway.core.invoice import Id, Text
@@ -40,7 +41,7 @@ class Records:
             NotFound: there is none that it may see.
             JournalUnavailable: the journal cannot be read.
         """
-        entry = await self._journal.get(entry_id)
+        entry = None if CONTROL.search(entry_id) else await self._journal.get(entry_id)
         if entry is None or not (caller.operator or entry.client == caller.name):
             raise NotFound(f"there is no invoice {quoted(entry_id)}")
         return entry

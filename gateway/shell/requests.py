@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.core import schema, wording
+from gateway.core.codes import CONTROL
 from gateway.core.errors import Fault, InvalidRequest, capped
 from gateway.core.journal import PENDING, State
 from gateway.core.parse import read_json
@@ -81,6 +82,10 @@ def asked(parameters: Mapping[str, str]) -> Query:
         faults.append(Fault("limit", "range", f"must be a number from 1 to {MOST_LISTED}"))
     if cursor is not None and CURSOR.fullmatch(cursor) is None:
         faults.append(Fault("cursor", "pattern", "must be the `next` of an earlier answer"))
+    named = {name: parameters[name] for name in ("external_id", "client") if name in parameters}
+    faults += [
+        Fault(name, "control", "holds a control character") for name, text in named.items() if CONTROL.search(text)
+    ]
     if faults:
         raise InvalidRequest(f"{faults[0].pointer}: {faults[0].detail}", tuple(faults))
     return Query(

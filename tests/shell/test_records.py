@@ -90,6 +90,15 @@ async def test_a_page_is_of_the_caller_whatever_it_asks_for(tmp_path: Path) -> N
         assert len(await works.engine.records.page(Query(limit=2), ROOT)) == 2
 
 
+@pytest.mark.parametrize("entry_id", ["\0", "1\x1f", "\udc80"])
+async def test_an_id_that_no_store_can_hold_is_nobodys(entry_id: str, tmp_path: Path) -> None:
+    """PostgreSQL has no NUL in a text; the journal is not asked, and does not fail."""
+    async with working(tmp_path) as works:
+        works.store.down = True
+        with pytest.raises(NotFound):
+            await works.engine.records.read(entry_id, ROOT)
+
+
 async def test_what_cannot_be_read_is_a_problem_of_the_journal(tmp_path: Path) -> None:
     """Nothing is invented."""
     async with working(tmp_path, chargeover=Side(UNKNOWN)) as works:

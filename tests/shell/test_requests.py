@@ -168,6 +168,13 @@ def test_the_words_that_are_meant_are_named() -> None:
     assert "waiting" in faults(outcome="waiting")["outcome"].detail, "a state is no outcome"
 
 
+@pytest.mark.parametrize("name", ["external_id", "client"])
+def test_what_no_store_can_hold_is_a_fault(name: str) -> None:
+    """PostgreSQL has no NUL in a text, and half a surrogate pair is no character."""
+    for text in ("a\0", "\x1f", "\udc80"):
+        assert faults(**{name: text})[name].code == "control"
+
+
 def test_every_fault_of_a_query_is_found_at_once() -> None:
     """And the first is the detail."""
     with pytest.raises(InvalidRequest, match=r"^state: ") as caught:
