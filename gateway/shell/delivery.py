@@ -155,12 +155,11 @@ class Delivery:
             outcome, reply, work = await self._attempt(work)
             attempts, left = work.setup.policy.attempts, work.deadline - self.clock()
             match following(work.history, attempts, left, self.jitter()):
-                case Again(seconds):
-                    await self._pause(work, outcome, seconds)
+                case Again(seconds) if await self._paused(work, outcome, seconds):
                     continue
                 case Over():
                     break
-                case Elsewhere():
+                case Again() | Elsewhere():
                     stand_in = self._stand_in(work)
             if stand_in is None:
                 break
@@ -172,10 +171,14 @@ class Delivery:
             return await self._postpone(work, outcome)
         return await self._conclude(work, outcome, reply)
 
-    async def _pause(self, work: Work, outcome: Outcome, seconds: float) -> None:
+    async def _paused(self, work: Work, outcome: Outcome, seconds: float) -> bool:
+        """Wait before another try; false where too many do."""
         reason = outcome.reason if isinstance(outcome, NotSent) else ""
-        self._tell(Retried(work.entry.id, work.entry.upstream, reason, seconds))
-        await sleep(seconds)
+        with work.setup.exchanges.lanes[work.entry.upstream].aside() as room:
+            if room:
+                self._tell(Retried(work.entry.id, work.entry.upstream, reason, seconds))
+                await sleep(seconds)
+            return room
 
     async def _attempt(self, work: Work) -> tuple[Outcome, Reply | None, Work]:
         upstream, dispatch = work.setup.book.upstreams[work.entry.upstream], work.dispatch

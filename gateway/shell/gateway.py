@@ -13,12 +13,12 @@ from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable
 from gateway.core.events import Claimed, Event, Replayed, Routed
 from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
-from gateway.core.journal import PENDING, Dispatch, Entry, canonical, fingerprint, met, packed
+from gateway.core.journal import PENDING, Dispatch, Entry, State, canonical, fingerprint, met, packed
 from gateway.core.parse import parse
 from gateway.core.plan import Caller, Plan, make_plan, named
 from gateway.core.results import stored
 from gateway.shell.delivery import Delivery, Work
-from gateway.shell.journal.journal import Journal
+from gateway.shell.journal.journal import SENDING, Journal
 from gateway.shell.limits import RETRY_SECONDS
 from gateway.shell.reconcile import Reconciler
 from gateway.shell.setup import Current, Setup
@@ -180,7 +180,7 @@ class Gateway:
         self._reconciler.wake()
         if asked.preference.wait:
             with suppress(JournalUnavailable):  # it is accepted all the same
-                entry = await self._journal.ended(entry, asked.preference.wait, PENDING)
+                entry = await self._watched(entry, asked, asked.preference.wait, PENDING)
         return self._answer(entry, stored(entry))
 
     async def _met(self, entry: Entry, asked: "_Asked") -> Answer | None:
@@ -203,10 +203,18 @@ class Gateway:
         if asked.preference.respond_async:
             return self._replay(entry, asked)
         left = min(asked.began + asked.setup.exchanges.timeout(entry.upstream), asked.ends) - self._clock()
-        entry = await self._journal.ended(entry, max(left, 0.0))
+        entry = await self._watched(entry, asked, max(left, 0.0), SENDING)
         if entry.state == "sending":
             raise about(InProgress("another request with this external_id is being worked on"), entry)
         return self._replay(entry, asked)
+
+    async def _watched(self, entry: Entry, asked: "_Asked", seconds: float, states: frozenset[State]) -> Entry:
+        """The entry once it is in none of `states`, or in so many seconds; at once where too many wait so."""
+        lane = asked.setup.exchanges.lanes.get(entry.upstream)
+        if lane is None:
+            return entry
+        with lane.aside() as room:
+            return await self._journal.ended(entry, seconds, states) if room else entry
 
     def _replay(self, entry: Entry, asked: "_Asked") -> Answer:
         result = stored(entry)

@@ -4,7 +4,8 @@ An upstream that hangs fills its own lane and no other. Whoever does not get thr
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from aiolimiter import AsyncLimiter
 from msgspec import Struct
@@ -56,6 +57,7 @@ class Lane:
         self.breaker: Breaker = Closed()
         self.in_flight = 0
         self.waiting = 0
+        self._aside = 0
 
     async def enter(self, left: Callable[[], float], *, patient: bool = True) -> Pass | NotSent:
         """Wait for a place while there is time `left` (seconds); who is not `patient` takes a free one or none."""
@@ -78,6 +80,19 @@ class Lane:
         self.in_flight -= 1
         self._places.release()
         self._turn(breaker.learned(self.breaker, said, self._clock(), self._rules, probe=taken.probe))
+
+    @contextmanager
+    def aside(self) -> Iterator[bool]:
+        """Wait outside: before another try, or for what somebody else sends; whether there is room, as in the queue.
+
+        Who waits for an upstream that hangs, or that wants to be left alone, must not fill the gateway.
+        """
+        room = self._aside < self._width.queue
+        self._aside += room
+        try:
+            yield room
+        finally:
+            self._aside -= room
 
     async def _placed(self, left: Callable[[], float]) -> bool:
         """Take a place, and a turn by the rate; whether there was time for both."""

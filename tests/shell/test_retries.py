@@ -244,6 +244,38 @@ async def test_a_worker_does_not_queue_where_callers_wait(tmp_path: Path) -> Non
         assert (await works.entry()).state == "created"
 
 
+async def test_who_waits_before_another_try_does_not_fill_the_gateway(tmp_path: Path) -> None:
+    """As many as may wait in the queue; the others hear at once when the upstream wants to be asked again."""
+    policy = structs.replace(THRICE, at_once=4)
+    async with working(tmp_path, policy=policy, queue=2, fallback=False, chargeover=Side(BUSY)) as works:
+        waiting = [asyncio.create_task(works.submit(external_id=f"waits-{number}")) for number in range(2)]
+        await until(lambda: len(works.heard(Retried)) == 2)
+        no = await works.submit(external_id="one-more")
+        assert (no.result.outcome, no.retry_after) == ("not_sent", BUSY.retry_after)
+        assert (await works.submit(external_id="else", labels={"product": "crm"})).result.outcome == "created"
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        again = asyncio.create_task(works.submit(external_id="later"))
+        await until(lambda: len(works.heard(Retried)) == 3)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_who_waits_for_what_another_sends_does_not_fill_the_gateway(tmp_path: Path) -> None:
+    """The same callers again and again, or many who leave it to the gateway and wait: some hear at once how it is."""
+    async with working(tmp_path, queue=2, fallback=False) as works:
+        first = await works.held()
+        others = [asyncio.create_task(works.submit()) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(InProgress):
+            await works.submit()
+        later = await works.submit(external_id="later", preference=Preference(respond_async=True, wait=60.0))
+        assert later.result.outcome == "pending"
+        works.side.open.set()
+        assert {answer.result.outcome for answer in await asyncio.gather(first, *others)} == {"created"}
+
+
 async def test_an_upstream_that_hangs_holds_nobody_else_up(tmp_path: Path) -> None:
     """Its places and its queue are full; who goes elsewhere does not notice."""
     hangs, well = (Side(*(created(str(number)) for number in range(20))) for _ in range(2))
