@@ -193,7 +193,7 @@ class Gateway:
             case "working":
                 return await self._after(entry, asked)
             case "doubt":
-                entry = await self._reconciler.settle(entry)
+                entry = await self._reconciler.settle(entry, asked.ends)
                 if met(entry, asked.mark) == "free" and stored(entry).outcome == "not_sent":
                     return None
         return self._replay(entry, asked)

@@ -114,8 +114,11 @@ class Reconciler:
         except Exception as error:  # noqa: BLE001 - one entry's defect must not end the worker; it is due again later
             self._tell(defect(error))
 
-    async def settle(self, entry: Entry) -> Entry:
-        """Look into a doubt; the entry as it is afterwards, which is still `unknown` where nothing could be learned."""
+    async def settle(self, entry: Entry, ends: float = math.inf) -> Entry:
+        """Look into a doubt; the entry as it is afterwards, which is still `unknown` where nothing could be learned.
+
+        Whoever asks waits until `ends`, by the clock.
+        """
         setup, dispatch = self._current(), dispatch_of(entry)
         upstream = setup.book.upstreams.get(entry.upstream)
         if upstream is None or upstream.dialect.name != dispatch.dialect:
@@ -123,10 +126,12 @@ class Reconciler:
         if upstream.dialect.lookup is None:
             return await self._unaskable(entry)
         asked_at = self._journal.now()
-        deadline = self._clock() + setup.exchanges.timeout(upstream.name)
+        whole = self._clock() + setup.exchanges.timeout(upstream.name)
         ended = await setup.exchanges.lead(
-            upstream.name, upstream.dialect.lookup(dispatch.translation), deadline, patient=False
+            upstream.name, upstream.dialect.lookup(dispatch.translation), min(whole, ends), patient=False
         )
+        if ends < whole and isinstance(ended.outcome, (NotSent, Unknown)):
+            return entry  # whoever has no time must not put the next look off
         moved = dispatch.where not in ("", setup.exchanges.where(upstream.name))
         if moved and isinstance(ended.outcome, (Absent, Rejected)):  # that says nothing of where it was sent to
             return await self._unresolved(entry, dispatch, f"{upstream.name} was elsewhere when it was sent")

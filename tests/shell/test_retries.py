@@ -176,6 +176,17 @@ async def test_a_callers_deadline_holds_for_those_who_stand_in(tmp_path: Path) -
         assert works.sides["katsupay"].requests == []
 
 
+async def test_a_callers_deadline_holds_for_a_doubt_that_it_asks_about(tmp_path: Path) -> None:
+    """And where it was too short for an answer, the worker looks no later for that."""
+    side = Side(UNKNOWN, lookups=(UNKNOWN, created("9")))
+    async with working(tmp_path, chargeover=side) as works:
+        await works.submit()
+        before = await works.entry()
+        assert (await works.submit(preference=Preference(within=0.5))).result.outcome == "unknown"
+        assert (side.left, await works.entry()) == ([TIMEOUT, 0.5], before)
+        assert (await works.submit(preference=Preference(within=0.5))).result.adopted
+
+
 async def test_what_is_left_to_the_gateway_has_its_own_time(tmp_path: Path) -> None:
     """Its caller does not wait."""
     async with working(tmp_path) as works:
