@@ -40,6 +40,7 @@ def config_faults(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[F
     """What a schema cannot say: names that must exist, and values that contradict each other."""
     yield from _listener_faults(config)
     yield from _journal_faults(config)
+    yield from _wait_faults(config)
     for name, upstream in config.upstreams.items():
         yield from _upstream_faults(f"/upstreams/{escape(name)}", upstream, dialects)
     for name, client in config.clients.items():
@@ -71,9 +72,15 @@ def _journal_faults(config: Config) -> Iterator[Fault]:
     url = config.journal.url
     if isinstance(url, str) and (not url.startswith(JOURNALS) or url in JOURNALS):
         yield Fault("/journal/url", "pattern", "must be sqlite:// and a path, or postgresql://…")
-    for index, text in enumerate(config.reconcile.delays):
+
+
+def _wait_faults(config: Config) -> Iterator[Fault]:
+    waits = {f"/reconcile/delays/{index}": text for index, text in enumerate(config.reconcile.delays)}
+    waits |= {f"/upstreams/{escape(name)}/timeout": each.timeout for name, each in config.upstreams.items()}
+    waits |= {"/breaker/window": config.breaker.window, "/server/body_timeout": config.server.body_timeout}
+    for place, text in waits.items():
         if not seconds(text):
-            yield Fault(f"/reconcile/delays/{index}", "range", "must be longer than nothing")
+            yield Fault(place, "range", "must be longer than nothing")
 
 
 def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:

@@ -69,6 +69,15 @@ def test_a_doubt_is_not_looked_into_without_a_pause() -> None:
     assert set(found(reconcile={"delays": ["1s", "0s", "0ms"]})) == {"/reconcile/delays/1", "/reconcile/delays/2"}
 
 
+def test_what_is_divided_by_or_waited_for_is_longer_than_nothing() -> None:
+    """A window of nothing would end every exchange in an exception; with a timeout of nothing, none begins."""
+    assert set(found(breaker={"window": "0s"}, server={"body_timeout": "0ms"})) == {
+        "/breaker/window",
+        "/server/body_timeout",
+    }
+    assert set(of_upstream(timeout="0s")) == {"/timeout"}
+
+
 @pytest.mark.parametrize(
     "url", ["https://host", "https://host/prefix", "https://host:8443/a/b", "https://[::1]:1", "http://127.0.0.1:9100"]
 )
