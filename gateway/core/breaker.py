@@ -79,9 +79,14 @@ class Sign(Enum):
     NOTHING = "nothing"
 
 
-def sign(outcome: Outcome | Absent) -> Sign:
-    """What an outcome says: `ALIVE` is a refusal, which only tells a probe something."""
+def sign(outcome: Outcome | Absent, *, hurried: bool = False) -> Sign:  # noqa: PLR0911 - a table
+    """What an outcome says: `ALIVE` is a refusal, which only tells a probe something.
+
+    `hurried`: the caller gave it so little time that no answer in time says nothing.
+    """
     match outcome:
+        case NotSent(reason="connect-timeout") | Unknown(http_status=None) if hurried:
+            return Sign.NOTHING
         case NotSent(reason="connect" | "connect-timeout"):
             return Sign.UNCONNECTED
         case NotSent(http_status=None) | Unknown(reason="mapping"):

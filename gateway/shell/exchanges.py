@@ -16,6 +16,10 @@ Clock = Callable[[], float]
 """Seconds from any beginning, which never go back."""
 
 
+FAIR_SHARE = 0.5
+"""Of its timeout an upstream has to have had so much, or it is not to blame for an answer that did not come."""
+
+
 class Sends(Protocol):
     """Sends requests to one upstream; `shell.client.Sender` is the real one."""
 
@@ -93,7 +97,7 @@ class Exchanges:
         said, began = Sign.NOTHING, self._clock()
         try:
             ended = await self._lead(counterpart.sender, conversation, deadline)
-            said = sign(ended.outcome)
+            said = sign(ended.outcome, hurried=(deadline - began) < counterpart.timeout * FAIR_SHARE)
         finally:
             lane.leave(entered, said)
         if isinstance(ended.outcome, NotSent) and ended.outcome.reason == "unauthorized":

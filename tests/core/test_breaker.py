@@ -226,6 +226,16 @@ def test_an_outcome_says_what_of_the_upstreams_health(outcome: Outcome | Absent,
     assert sign(outcome) is said
 
 
+@pytest.mark.parametrize(
+    "outcome", [NotSent("connect-timeout", "x"), Unknown("timeout", "x"), Unknown("lookup-failed", "x")]
+)
+def test_who_had_no_time_for_an_answer_says_nothing_of_its_health(outcome: Outcome) -> None:
+    """An answer does, however little time there was."""
+    assert (sign(outcome, hurried=True), sign(outcome) is Sign.NOTHING) == (Sign.NOTHING, False)
+    assert sign(Unknown("server-error", "x", 500), hurried=True) is Sign.FAILED
+    assert sign(NotSent("connect", "refused"), hurried=True) is Sign.UNCONNECTED
+
+
 def test_the_states_are_in_the_order_of_the_metric() -> None:
     """0 closed, 1 half-open, 2 open (contract 5)."""
     assert list(STATES.items()) == [(Closed, "closed"), (HalfOpen, "half-open"), (Open, "open")]

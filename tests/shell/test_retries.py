@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from gateway.core.breaker import Open, Rules
+from gateway.core.breaker import Closed, Open, Rules
 from gateway.core.errors import InProgress
 from gateway.core.events import Answered, Retried, Sending
 from gateway.core.policy import RETRIED
@@ -174,6 +174,20 @@ async def test_a_callers_deadline_holds_for_those_who_stand_in(tmp_path: Path) -
         assert (first.left, second.left) == ([2.0], [-1.0])
         assert result.outcome == "not_sent"
         assert works.sides["katsupay"].requests == []
+
+
+@pytest.mark.parametrize("end", [NotSent("connect-timeout", "no connection"), UNKNOWN])
+async def test_who_has_no_time_does_not_close_the_upstream_to_others(end: Outcome, tmp_path: Path) -> None:
+    """Less than half of what the upstream may take; who had more learned something of its health."""
+    policy = structs.replace(POLICY, breaker=Rules(min_calls=2))
+    async with working(tmp_path, policy=policy, fallback=False, chargeover=Side(end)) as works:
+        lane = works.engine.current().exchanges.lanes[FIRST]
+        for number in range(10):
+            await works.submit(external_id=f"hurried-{number}", preference=Preference(within=0.1))
+        assert isinstance(lane.breaker, Closed)
+        for number in range(2):
+            await works.submit(external_id=f"patient-{number}", preference=Preference(within=TIMEOUT / 2))
+        assert isinstance(lane.breaker, Open)
 
 
 async def test_a_callers_deadline_holds_for_a_doubt_that_it_asks_about(tmp_path: Path) -> None:
