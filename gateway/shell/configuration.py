@@ -38,10 +38,11 @@ class Loaded(Struct, frozen=True):
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; one message a fault, each with file and line."""
+    """The configuration cannot be used; one message a fault, with file and line; `files` are all that it names."""
 
-    def __init__(self, messages: Iterable[str]) -> None:
+    def __init__(self, messages: Iterable[str], files: Iterable[Path] = ()) -> None:
         self.messages = tuple(messages)
+        self.files = tuple(files)
         super().__init__("\n".join(self.messages))
 
 
@@ -70,12 +71,12 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
     if with_secrets:
         later += _secret_faults(config, folder)
     faults += [fault for fault in later if not any(_follows(fault.pointer, place) for place in places)]
+    read = (path, *(folder / name for name in (*files.names, *secrets.files(config))))
     if faults:
-        raise ConfigurationError(_messages(path, text, document, faults))
+        raise ConfigurationError(_messages(path, text, document, faults), read)
     digests = b"".join(sha256(content).digest() for content in (text.encode(), *files.contents))
     revision = sha256(digests).hexdigest()[:12]
     warnings = (*config_warnings(config, known), *_warnings(config))
-    read = (path, *(folder / name for name in (*files.names, *secrets.files(config))))
     return Loaded(config, folder, f"sha256:{revision}", compile_rules(config.routes), upstreams, warnings, read)
 
 
@@ -107,6 +108,7 @@ class _Files:
         Raises:
             ValueError: it cannot be read, or lacks a column.
         """
+        self.names.append(name)
         try:
             content = (self.folder / name).read_bytes()
             text = content.decode("utf-8-sig")
@@ -114,7 +116,6 @@ class _Files:
             raise ValueError(f"{name} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ValueError(f"{name} is not UTF-8") from None
-        self.names.append(name)
         self.contents.append(content)
         reader = csv.DictReader(StringIO(text, newline=""))
         try:

@@ -29,6 +29,7 @@ class Reloader:
         self._path = loaded.files[0]
         self._began = loaded.config
         self._loaded = loaded
+        self._files = loaded.files
         self._adopt = adopt
         self._tell = tell
         self._asked = asyncio.Event()
@@ -61,14 +62,21 @@ class Reloader:
             self._adopt(loaded)
         except (ConfigurationError, ValueError) as error:
             faults = error.messages if isinstance(error, ConfigurationError) else (str(error),)
+            # What is wrong may be a file that it names anew; whoever mends that expects it to be looked at.
+            self._watch((*self._loaded.files, *(error.files if isinstance(error, ConfigurationError) else ())))
             self._tell(Reloaded("refused", self._loaded.revision, faults))
             return
         self._loaded = loaded
-        self._known = self._stamps() | self._known  # what changed since it was read is still to be read
+        self._watch(loaded.files)
         self._tell(Reloaded("applied", loaded.revision, restart=tuple(pending(self._began, loaded.config))))
 
+    def _watch(self, files: tuple[Path, ...]) -> None:
+        self._files = files
+        # What changed since it was read is still to be read.
+        self._known = {path: self._known.get(path, stamp) for path, stamp in self._stamps().items()}
+
     def _stamps(self) -> Stamps:
-        return {path: _stamp(path) for path in self._loaded.files}
+        return {path: _stamp(path) for path in self._files}
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -106,6 +106,19 @@ async def test_a_changed_file_that_it_refers_to_is_taken_over(name: str, tmp_pat
         await until(lambda: watched.said == ["applied"])
 
 
+async def test_a_file_that_it_refers_to_no_more_is_forgotten(tmp_path: Path) -> None:
+    """It is taken over once, not at every look from then on; and a change of that file is none."""
+    (tmp_path / "token").write_text("one")
+    clients = '\n[clients.billing]\ntoken = { file = "token" }\n'
+    async with Watched(tmp_path, added(clients)) as watched:
+        watched.edit(replaced(clients, ""))
+        await until(lambda: bool(watched.told))
+        await looks()
+        (tmp_path / "token").write_text("another")
+        await looks()
+        assert watched.said == ["applied"]
+
+
 async def test_a_file_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     """Until it is the same for two looks: half of a configuration is not refused, it is not read."""
     async with Watched(tmp_path) as watched:
@@ -153,6 +166,18 @@ async def test_a_file_that_is_gone_is_a_wrong_configuration(tmp_path: Path) -> N
         await until(lambda: watched.said == ["refused"])
         watched.path.write_text(text)
         await until(lambda: watched.said == ["refused", "applied"])
+
+
+async def test_a_file_that_was_missing_is_waited_for(tmp_path: Path) -> None:
+    """A crosswalk or a secret that a changed configuration names, and that comes after it."""
+    customers = replaced('customers = { "acct-88" = 88, "acct-89" = 89 }', 'customers = { file = "customers.csv" }')
+    async with Watched(tmp_path) as watched:
+        watched.edit(customers, added('[clients.billing]\ntoken = { file = "token" }'))
+        await until(lambda: watched.said == ["refused"])
+        (tmp_path / "customers.csv").write_text("id,upstream_id\nacct-88,88\n")
+        await until(lambda: watched.said == ["refused", "refused"])
+        (tmp_path / "token").write_text("one")
+        await until(lambda: watched.said == ["refused", "refused", "applied"])
 
 
 async def test_a_secret_that_vanishes_while_it_is_taken_over_is_refused(tmp_path: Path) -> None:
