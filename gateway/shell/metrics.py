@@ -110,6 +110,7 @@ class Metrics:
         in_force = "The configuration in force"
         self.config = Gauge(f"{PREFIX}config_info", in_force, ("revision",), registry=self.registry)
         self._gauge("build_info", "The version", "version")(__version__).set(1)
+        self._watched = set[str]()
 
     def adopt(self, book: Book, lanes: Mapping[str, Lane]) -> None:
         """Count by this configuration from now on."""
@@ -175,6 +176,10 @@ class Metrics:
 
     def _watch(self, lanes: Mapping[str, Lane]) -> None:
         """Read the state of the lanes whenever the metrics are asked for."""
+        for name in self._watched - lanes.keys():  # it left the configuration: nothing is said of it any more
+            for gauge in (self.in_flight, self.queued, self.breaker):
+                gauge(name).set_function(float)
+        self._watched = set(lanes)
         for name, lane in lanes.items():
             self.in_flight(name).set_function(partial(getattr, lane, "in_flight"))
             self.queued(name).set_function(partial(getattr, lane, "waiting"))

@@ -9,6 +9,7 @@ from msgspec import Struct
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.core.breaker import Open, Rules
 from gateway.core.errors import Problem
 from gateway.core.events import (
     Claimed,
@@ -36,6 +37,7 @@ from gateway.shell.catalog import dialects
 from gateway.shell.compose import book
 from gateway.shell.configuration import load
 from gateway.shell.journal import Query
+from gateway.shell.lanes import Lane, Width
 from gateway.shell.metrics import OUTCOMES, Metrics
 from tests.support.engines import QUIET, Side, created, until, working
 from tests.support.running import NAMES, World, configured, invoice, replaced, running, timeout, unreachable
@@ -387,7 +389,8 @@ class Counted:
     def __init__(self, folder: Path) -> None:
         loaded = load(configured(folder, "http://127.0.0.1:1"))
         self.metrics = Metrics()
-        self.metrics.adopt(book(loaded), {})
+        self.book = book(loaded)
+        self.metrics.adopt(self.book, {})
 
     def now(self) -> list[Sample]:
         """The lines now."""
@@ -403,6 +406,25 @@ class Counted:
             for key, value in found.items()
             if value != before.get(key) and not str(key[0]).endswith("_bucket")
         }
+
+
+def test_an_upstream_that_left_the_configuration_is_not_called_broken_for_ever(tmp_path: Path) -> None:
+    """Its breaker was open when it was taken out; nobody will ever close it."""
+    counted, gone = Counted(tmp_path), NAMES["chargeover"]
+    lanes = {name: Lane(name, Width(), Rules(), lambda: 0.0, lambda _: None) for name in NAMES.values()}
+    counted.metrics.adopt(counted.book, lanes)
+    lanes[gone].breaker, lanes[gone].waiting = Open(15.0), 3
+    states = {"breaker_state": 2.0, "queue_depth": 3.0, "in_flight": 0.0}
+
+    def said() -> dict[str, float]:
+        lines = {one.name: one.value for one in counted.now() if one.labels.get("upstream") == gone}
+        return {name: lines[PREFIX + name] for name in states}
+
+    assert said() == states
+    counted.metrics.adopt(counted.book, {name: lane for name, lane in lanes.items() if name != gone})
+    assert said() == dict.fromkeys(states, 0.0)
+    counted.metrics.adopt(counted.book, lanes)
+    assert said() == states
 
 
 LOSSES = (Loss("/lines/3/taxes/0/rate", "derived", None, "x"), Loss("/note", "dropped", None, "x"))
