@@ -418,7 +418,7 @@ def test_an_upstream_that_left_the_configuration_is_not_called_broken_for_ever(t
 
     def said() -> dict[str, float]:
         lines = {one.name: one.value for one in counted.now() if one.labels.get("upstream") == gone}
-        return {name: lines[PREFIX + name] for name in states}
+        return {name: lines[name] for name in states}
 
     assert said() == states
     counted.metrics.adopt(counted.book, {name: lane for name, lane in lanes.items() if name != gone})
