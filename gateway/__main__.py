@@ -50,12 +50,12 @@ def parser() -> argparse.ArgumentParser:
     _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
 
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
-    sandbox.add_argument("--port", type=int, default=9100, help="port on loopback, 0 for any (default: 9100)")
+    sandbox.add_argument("--port", type=_port, default=9100, help="port on loopback, 0 for any (default: 9100)")
 
     demo = made.add_parser("demo", help="sandbox, gateway, and one invoice to each upstream; then stays up")
-    demo.add_argument("--port", type=int, default=8080, help="the API's port, 0 for any (default: 8080)")
-    demo.add_argument("--ops-port", type=int, default=8081, help="the operations port, 0 for any (default: 8081)")
-    demo.add_argument("--sandbox-port", type=int, default=9100, help="the sandbox's port, 0 for any (default: 9100)")
+    demo.add_argument("--port", type=_port, default=8080, help="the API's port, 0 for any (default: 8080)")
+    demo.add_argument("--ops-port", type=_port, default=8081, help="the operations port, 0 for any (default: 8081)")
+    demo.add_argument("--sandbox-port", type=_port, default=9100, help="the sandbox's port, 0 for any (default: 9100)")
     demo.add_argument("--once", action="store_true", help="stop after the invoices; exit 1 unless all were created")
     return root
 
@@ -88,6 +88,17 @@ def _add_journal(journal: argparse.ArgumentParser) -> None:
             "--token-env", type=_text, metavar="NAME", help="the environment variable with an operator's token"
         )
         action.add_argument("--json", action="store_true", help="as the API answers it, one line each")
+
+
+def _port(argument: str) -> int:
+    """An argument that is a port.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (argument.isascii() and argument.isdigit() and len(argument) <= 5 and int(argument) <= 65535):
+        raise argparse.ArgumentTypeError("must be a number from 0 to 65535")
+    return int(argument)
 
 
 def _text(argument: str) -> str:

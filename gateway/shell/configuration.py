@@ -57,6 +57,8 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
+    except RecursionError:
+        raise ConfigurationError([f"{path}: nested too deep"]) from None
     known = dialects()
     faults, repaired = schema.examine(document, Config)
     places = tuple(fault.pointer for fault in faults)
@@ -195,7 +197,7 @@ def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
 
 
 def _warnings(config: Config) -> Iterator[str]:
-    if isinstance(config.journal.url, str) and urlsplit(config.journal.url).password:
+    if isinstance(config.journal.url, str) and _has_password(config.journal.url):
         yield "[journal] url has a password in plain text; use { env = … } or { file = … }"
     for name, upstream in config.upstreams.items():
         for pointer, secret in secrets.references(upstream.auth):
@@ -204,6 +206,13 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, client in config.clients.items():
         if any(secrets.is_plain(secret) for secret in secrets.tokens(client)):
             yield f"[clients.{name}] token is a secret in plain text"
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).password)
+    except ValueError:  # whoever opens the journal says what is wrong with it
+        return False
 
 
 def _messages(path: Path, text: str, document: object, faults: list[Fault]) -> Iterator[str]:

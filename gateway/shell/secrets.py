@@ -28,7 +28,7 @@ def _referred(secret: SecretRef, folder: Path) -> str:
     value = os.environ.get(secret.env, "") if secret.env is not None else _read(folder / (secret.file or ""))
     if not value:
         raise ValueError(
-            f"the environment variable {secret.env} is not set" if secret.env else f"{secret.file} is empty"
+            f"the environment variable {secret.env} is not set" if secret.file is None else f"{secret.file} is empty"
         )
     return value
 

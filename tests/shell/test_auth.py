@@ -90,7 +90,9 @@ def test_a_secret_in_plain_text_must_stand_in_a_header_too(text: str, tmp_path: 
         resolve(text, tmp_path)
 
 
-@pytest.mark.parametrize("reference", [SecretRef(), SecretRef(env="A", file="b"), SecretRef(env="GATEWAY_TEST_UNSET")])
+@pytest.mark.parametrize(
+    "reference", [SecretRef(), SecretRef(env="A", file="b"), SecretRef(env="GATEWAY_TEST_UNSET"), SecretRef(env="")]
+)
 def test_a_reference_that_leads_nowhere_is_refused(reference: SecretRef, tmp_path: Path) -> None:
     """Neither or both of `env` and `file`, or a variable that is not set."""
     with pytest.raises(ValueError, match=r"needs|not set"):

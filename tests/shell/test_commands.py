@@ -89,6 +89,18 @@ def test_check_warns_of_secrets_in_plain_text(tmp_path: Path, capsys: pytest.Cap
     assert "geheim" not in err
 
 
+@pytest.mark.parametrize("url", ["postgresql://[::1/x", "postgresql://h:x/d"])
+def test_a_journal_with_a_url_that_is_none_is_one_clear_line(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From whoever opens it; `check` opens nothing."""
+    path = written(tmp_path, added(f'[journal]\nurl = "{url}"'))
+    assert run("check", path) == 0
+    capsys.readouterr()
+    assert run("serve", "--config", path) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_check_of_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1, and no stack trace."""
     assert run("check", tmp_path / "gone.toml") == 1
@@ -261,6 +273,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["explain", "x.json"],
         ["explain", "--config", "x.toml"],
         ["sandbox", "--port", "many"],
+        ["sandbox", "--port", "65536"],
+        ["sandbox", "--port", "-1"],
+        ["demo", "--port", "70000"],
+        ["demo", "--once", "--ops-port", "²"],
         ["demo", "--nonsense"],
         ["check", "a", "b"],
     ],

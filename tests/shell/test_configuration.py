@@ -309,6 +309,7 @@ def test_a_fault_does_not_bring_others_with_it(tmp_path: Path) -> None:
         (b"[server\n", ("not TOML", "line 1")),
         (b"a = 1\na = 2\n", ("not TOML", "line 2")),
         (b"\xff", ("not UTF-8",)),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, ("nested too deep",)),
         (b"", ("upstreams", "routes")),
         (b'[upstreams]\n[[routes]]\nname = "x"\n', ("upstreams",)),
     ],
