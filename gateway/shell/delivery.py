@@ -156,6 +156,8 @@ class Delivery:
             attempts, left = work.setup.policy.attempts, work.deadline - self.clock()
             match following(work.history, attempts, left, self.jitter()):
                 case Again(seconds) if await self._paused(work, outcome, seconds):
+                    begun = structs.replace(work.dispatch, started_at=self._journal.now())
+                    work = structs.replace(work, dispatch=begun)
                     continue
                 case Over():
                     break

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from gateway.core.answer import moment
 from gateway.core.breaker import Closed, Open, Rules
 from gateway.core.errors import InProgress
 from gateway.core.events import Answered, Retried, Sending
@@ -131,6 +132,19 @@ async def test_the_upstreams_own_word_on_when_is_kept(tmp_path: Path, pauses: li
         answer = await works.submit(external_id="another")
         assert (answer.result.outcome, answer.retry_after) == ("not_sent", TIMEOUT)
         assert pauses == [4.0, 0.0]
+
+
+async def test_each_attempt_says_when_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the first of them did."""
+    async with working(tmp_path, policy=THRICE, fallback=False, chargeover=Side(BUSY, created("1"))) as works:
+
+        async def sleep(seconds: float) -> None:
+            works.clock.seconds += seconds
+
+        monkeypatch.setattr(delivery, "sleep", sleep)
+        result = (await works.submit()).result
+        began = [moment(works.clock() - passed) for passed in (BUSY.retry_after or 0.0, 0.0)]
+        assert [one.started_at for one in result.attempts] == began
 
 
 async def test_retries_end_with_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
