@@ -2,14 +2,13 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gateway.core.events import Event
 from gateway.core.plan import Book
 from gateway.shell.delivery import Delivery
-from gateway.shell.exchanges import Clock, Counterpart, Exchanges
+from gateway.shell.exchanges import Clock, Counterpart, Exchanges, awake
 from gateway.shell.gateway import Gateway, new_id
 from gateway.shell.journal import Store
 from gateway.shell.journal.journal import Journal
@@ -31,7 +30,7 @@ class Engine:
         tell: Callable[[Event], None],
         policy: Policy,
         *,
-        clock: Clock = time.monotonic,
+        clock: Clock = awake,
         jitter: Callable[[], float] = random.random,
         make_id: Callable[[], str] = new_id,
     ) -> None:

@@ -1,5 +1,6 @@
 """Exchanges with upstreams: leads a conversation turn by turn, each in its lane, before one deadline for all turns."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -14,6 +15,14 @@ from gateway.shell.lanes import Lane, Width
 
 Clock = Callable[[], float]
 """Seconds from any beginning, which never go back."""
+
+
+def awake() -> float:
+    """Seconds that go on while the machine is suspended: a claim ends then too, for everybody else."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 FAIR_SHARE = 0.5

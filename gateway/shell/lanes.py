@@ -48,7 +48,7 @@ class Lane:
     ) -> None:
         self.name = name
         self.leads = (where, width, rules)
-        self._width = width
+        self.width = width
         self._rules = rules
         self._clock = clock
         self._tell = tell
@@ -63,7 +63,7 @@ class Lane:
         """Wait for a place while there is time `left` (seconds); who is not `patient` takes a free one or none."""
         if not breaker.passes(self.breaker, self._clock()):
             return self._closed()
-        if self._places.locked() and not (patient and self.waiting < self._width.queue):
+        if self._places.locked() and not (patient and self.waiting < self.width.queue):
             return NotSent("busy", "every place there is taken, and every place to wait for one", None, BUSY_SECONDS)
         if not await self._placed(left):
             return NotSent("busy", "no place there became free in time", None, BUSY_SECONDS)
@@ -87,7 +87,7 @@ class Lane:
 
         Who waits for an upstream that hangs, or that wants to be left alone, must not fill the gateway.
         """
-        room = self._aside < self._width.queue
+        room = self._aside < self.width.queue
         self._aside += room
         try:
             yield room

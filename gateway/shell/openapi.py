@@ -13,7 +13,7 @@ from gateway.core.errors import MethodNotAllowed, Problem, Unauthenticated
 from gateway.core.problem_index import PROBLEMS, explanation, title
 from gateway.shell.endpoints import ENDPOINTS, Endpoint, Reply
 from gateway.shell.problems import Details
-from gateway.shell.requests import CURSOR, MOST_LISTED, MOST_MILLISECONDS, STATES
+from gateway.shell.requests import CURSOR, MOST_LISTED, STATES
 from gateway.shell.schemas import Schema, ref, schemas
 
 INVOICE = Path(__file__).parent.parent / "demo" / "invoice.json"
@@ -54,7 +54,7 @@ PARAMETERS: Mapping[str, tuple[str, Schema, str]] = {
     ),
     "X-Request-Timeout-Ms": (
         "header",
-        {"type": "integer", "minimum": 1, "maximum": MOST_MILLISECONDS},
+        {"type": "integer", "minimum": 1, "maximum": 10**15 - 1},
         "How many milliseconds the caller waits; what cannot be sent in time is not sent.",
     ),
     "traceparent": ("header", _TEXT, "W3C Trace Context; passed on to the upstream. One that is not valid is ignored."),

@@ -29,7 +29,8 @@ from gateway.shell.setup import Current
 
 POLL_SECONDS = 1.0
 TELL_SECONDS = 5.0
-MOST_AT_ONCE = 64
+SPARE = 64
+"""What the worker begins beyond all places at upstreams: who finds none is soon done, and comes again later."""
 
 
 class Reconciler:
@@ -77,7 +78,9 @@ class Reconciler:
         Raises:
             JournalUnavailable: nothing could be taken.
         """
-        free = MOST_AT_ONCE - len(self._working)
+        # Upstreams that hang keep their own places taken, and what is due elsewhere is begun all the same.
+        places = sum(lane.width.at_once for lane in self._current().exchanges.lanes.values())
+        free = places + SPARE - len(self._working)
         if free <= 0:
             return
         for entry in await self._journal.take(self._owner, self._lease(), free):

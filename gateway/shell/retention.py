@@ -35,9 +35,9 @@ class Retention:
         Raises:
             JournalUnavailable: it could not be.
         """
-        before = uuid7(int((self._journal.now() - self._current().policy.keep_bodies) * 1000), bytes(10))
-        removed = 0
-        while (count := await self._journal.purge(before, AT_ONCE)) > 0:
+        since = self._journal.now() - self._current().policy.keep_bodies
+        before, removed = uuid7(int(since * 1000), bytes(10)), 0
+        while (count := await self._journal.purge(before, AT_ONCE, since=since)) > 0:
             removed += count
         if removed:
             self._tell(Purged(removed))

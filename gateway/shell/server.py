@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from msgspec import structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -73,14 +73,14 @@ class Api:
         """The API as an application."""
         app = web.Application(middlewares=[self._middleware])
         app.on_response_prepare.extend((_without_banner, _with_request_id, self._closing))
-        app.router.add_post("/v1/invoices", self.submit)
-        app.router.add_get("/v1/invoices", self.page)
-        app.router.add_post("/v1/invoices/explain", self.explain)
-        app.router.add_get("/v1/invoices/{id:(?!explain$)[^{}/]+}", self.read)
-        app.router.add_post("/v1/invoices/{id}/resolve", self.resolve)
-        app.router.add_get("/v1/upstreams", self.upstreams)
-        app.router.add_get("/problems/", self.problem_index)
-        app.router.add_get("/problems/{slug}", self.problem_page)
+        app.router.add_post("/v1/invoices", self.submit, expect_handler=expected)
+        app.router.add_get("/v1/invoices", self.page, expect_handler=expected)
+        app.router.add_post("/v1/invoices/explain", self.explain, expect_handler=expected)
+        app.router.add_get("/v1/invoices/{id:(?!explain$)[^{}/]+}", self.read, expect_handler=expected)
+        app.router.add_post("/v1/invoices/{id}/resolve", self.resolve, expect_handler=expected)
+        app.router.add_get("/v1/upstreams", self.upstreams, expect_handler=expected)
+        app.router.add_get("/problems/", self.problem_index, expect_handler=expected)
+        app.router.add_get("/problems/{slug}", self.problem_page, expect_handler=expected)
         app.add_routes(docs.routes())
         return app
 
@@ -225,6 +225,13 @@ class Api:
             response.headers["Connection"] = "close"
 
 
+async def expected(request: web.Request) -> None:
+    """Ask for the body of a caller who waits to be asked (RFC 9110 section 10.1.1); other expectations are ignored."""
+    if request.headers["Expect"].lower() == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer
+
+
 async def _read(request: web.Request, most: int) -> bytes:
     """The body.
 
@@ -277,8 +284,8 @@ class Health:
         app = web.Application()
         app.on_response_prepare.append(_without_banner)
         app.router.add_get("/metrics", make_aiohttp_handler(registry))
-        app.router.add_get("/livez", self.live)
-        app.router.add_get("/readyz", self.is_ready)
+        app.router.add_get("/livez", self.live, expect_handler=expected)
+        app.router.add_get("/readyz", self.is_ready, expect_handler=expected)
         return app
 
     async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a probe says nothing

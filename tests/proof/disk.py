@@ -1,5 +1,6 @@
 """A store of the simulation: entries in memory that survive their process, and a process that can die at each step."""
 
+import math
 from collections.abc import Awaitable, Callable
 
 from msgspec import structs
@@ -118,6 +119,6 @@ class DiskStore:
         """See `Store.doubts`; the simulation does not look at them."""
         return []
 
-    async def purge(self, before: str, limit: int) -> int:  # noqa: ARG002 - nothing gets old here
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:  # noqa: ARG002
         """See `Store.purge`; nothing gets old here."""
         return 0

@@ -198,3 +198,22 @@ async def test_a_connection_on_which_nothing_is_under_way_ends_with_its_caller(s
         async with asyncio.timeout(5):
             await half.reader.read()
         await until(lambda: len(asyncio.all_tasks()) <= len(before))
+
+
+async def test_a_body_that_waits_to_be_asked_for_is_asked_for(tmp_path: Path) -> None:
+    """`Expect: 100-continue` (RFC 9110 section 10.1.1)."""
+    body = json.dumps(invoice()).encode()
+    async with running(tmp_path) as world, line(world) as waiting:
+        waiting.writer.write(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert await waiting.answer() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        waiting.writer.write(body)
+        assert (await waiting.answer()).startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize("path", ["/v1/invoices", "/v1/upstreams", "/problems/"])
+async def test_another_expectation_is_ignored(path: str, tmp_path: Path) -> None:
+    """The answer is what it is without it."""
+    async with running(tmp_path) as world:
+        plain = await world.api("GET", path)
+        found = await world.api("GET", path, headers={"Expect": "nonsense"})
+        assert (found.status, found.content) == (plain.status, plain.content) == (200, plain.content)

@@ -100,19 +100,22 @@ def test_nobody_waits_for_ever(text: str, wanted: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [(None, math.inf), ("1", 0.001), ("1500", 1.5), ("600000", 600.0), ("000002", 0.002)]
+    ("header", "seconds"),
+    [(None, math.inf), ("1", 0.001), ("1500", 1.5), ("000002", 0.002), ("9" * 15, 999_999_999_999.999)],
 )
 def test_a_caller_may_say_how_long_it_waits(header: str | None, seconds: float) -> None:
-    """In milliseconds; as long as the upstream may take, if it says nothing."""
+    """In milliseconds; no longer than the upstream may take, whatever it says, or if it says nothing."""
     assert within(header) == seconds
 
 
-@pytest.mark.parametrize("header", ["", "0", "600001", "-1", "1.5", "1e3", " 5", "٣", "5s", "9" * 5000])
+@pytest.mark.parametrize("header", ["", "0", "000", "-1", "1.5", "1e3", " 5", "٣", "5s", "9" * 5000])
 def test_a_time_that_is_none_is_refused(header: str) -> None:
     """Naming the header."""
     with pytest.raises(InvalidRequest) as caught:
         within(header)
-    assert caught.value.faults == (Fault("", "range", "X-Request-Timeout-Ms must be a number from 1 to 600000"),)
+    assert caught.value.faults == (
+        Fault("", "range", "X-Request-Timeout-Ms must be a number of milliseconds, at least 1"),
+    )
 
 
 # ------------------------------------------------------------------ lists

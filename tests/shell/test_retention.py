@@ -129,3 +129,17 @@ async def test_an_outage_is_told_and_does_not_end_it(tmp_path: Path, monkeypatch
         await asyncio.gather(running, return_exceptions=True)
         assert [failed.operation for failed in works.heard(JournalFailed)] == ["purge"] * 3
         assert works.heard(Purged) == [Purged(1)]
+
+
+async def test_a_key_that_is_used_again_keeps_its_details_from_then_on(tmp_path: Path) -> None:
+    """Refused long ago, corrected and created today: the result of today stays readable as long as any other."""
+    async with working(tmp_path, chargeover=Side(REJECTED, created("2"))) as works:
+        await works.submit()
+        works.clock.seconds += KEPT * 2
+        await works.submit(note="corrected")
+        work = Retention(works.engine.current, works.engine.journal, works.told.append)
+        await work.round()
+        assert (await works.entry()).result
+        works.clock.seconds += KEPT + 1
+        await work.round()
+        assert not (await works.entry()).result

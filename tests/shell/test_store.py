@@ -370,6 +370,13 @@ async def test_purging_ends_at_an_id_and_at_a_limit(store: Store) -> None:
         assert [bool(one and one.body) for one in found] == bodies
 
 
+async def test_purging_spares_what_an_old_key_was_used_for_again(store: Store) -> None:
+    """Its id is as old as the key; what was changed at that moment or later keeps its body."""
+    made = [await stored(store, state="created", updated_at=at) for at in (100.0, 200.0, 300.0)]
+    assert await store.purge(HIGHEST, 100, since=200.0) == 1
+    assert [bool(found and found.body) for found in [await store.get(one.id) for one in made]] == [False, True, True]
+
+
 # ------------------------------------------------------------------ opening and closing
 
 

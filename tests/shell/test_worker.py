@@ -1,6 +1,7 @@
 """The worker at its edges: how much it takes, what it lets finish, and who asks while it works."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,21 @@ from gateway.shell import reconcile
 from gateway.shell.journal import StoreError
 from gateway.shell.journal.opening import store_of
 from gateway.shell.journal.sqlite import SqliteStore
-from tests.support.engines import FIRST, LATER, POLICY, QUIET, TIMEOUT, UNKNOWN, Side, Works, created, until, working
-from tests.support.running import NAMES
+from tests.support.engines import (
+    BILLING,
+    FIRST,
+    LATER,
+    POLICY,
+    QUIET,
+    TIMEOUT,
+    UNKNOWN,
+    Side,
+    Works,
+    created,
+    until,
+    working,
+)
+from tests.support.running import NAMES, invoice
 
 
 async def waiting(works: Works, keys: Sequence[str]) -> None:
@@ -30,9 +44,10 @@ async def waiting(works: Works, keys: Sequence[str]) -> None:
 
 async def test_so_much_is_worked_on_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest first; what is taken is not taken again, and the rest is another process's as well."""
-    monkeypatch.setattr(reconcile, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(reconcile, "SPARE", 0)
     side = Side(created("1"), created("2"), created("3"))
-    async with working(tmp_path, chargeover=side) as works:
+    others = set(NAMES.values()) - {FIRST}
+    async with working(tmp_path, fallback=False, places=2, gone=others, chargeover=side) as works:
         await waiting(works, ["a", "b", "c"])
         for _ in range(3):
             await works.engine.reconciler.round()
@@ -43,6 +58,22 @@ async def test_so_much_is_worked_on_at_once_and_no_more(tmp_path: Path, monkeypa
         await works.engine.reconciler.finish()
         await works.work()
         assert [(await works.entry(key)).state for key in "abc"] == ["created"] * 3
+
+
+async def test_an_upstream_that_hangs_does_not_keep_the_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is due for it than the worker begins beyond all places; what is due elsewhere is begun in the next round."""
+    monkeypatch.setattr(reconcile, "SPARE", 1)
+    async with working(tmp_path, fallback=False, places=1) as works:
+        await waiting(works, ["a", "b", "c"])
+        body = json.dumps(invoice("katsupay", external_id="elsewhere")).encode()
+        await works.engine.gateway.submit(body, None, BILLING, "request", LATER)
+        for _ in range(3):
+            await works.engine.reconciler.round()
+            await asyncio.sleep(0.02)
+        assert (await works.entry("elsewhere")).state == "created"
+        assert (await works.entry("a")).state == "sending"
 
 
 async def test_what_is_taken_is_nobody_elses_until_every_upstream_had_its_time(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -207,9 +208,9 @@ class Gated:
         """See `Store.doubts`."""
         return await self._ask("doubts", self.inner.doubts)
 
-    async def purge(self, before: str, limit: int) -> int:
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
         """See `Store.purge`."""
-        return await self._ask("purge", lambda: self.inner.purge(before, limit))
+        return await self._ask("purge", lambda: self.inner.purge(before, limit, since=since))
 
 
 class Works(Struct, frozen=True):

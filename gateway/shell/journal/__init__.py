@@ -5,6 +5,7 @@ what comes next (`gateway.core.journal`) and writes that with `replace`, which o
 decision was made on.
 """
 
+import math
 from typing import Protocol
 
 from msgspec import Struct
@@ -99,5 +100,8 @@ class Store(Protocol):
     async def doubts(self) -> list[Doubts]:
         """What is in doubt, by upstream."""
 
-    async def purge(self, before: str, limit: int) -> int:
-        """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
+        """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were.
+
+        One that was changed at `since` or later keeps them: its key is older than what it was used for again.
+        """

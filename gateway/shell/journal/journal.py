@@ -5,6 +5,7 @@ in the background: its caller hears the truth all the same, and after a crash th
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -229,13 +230,13 @@ class Journal:
         """
         return await self._read("doubts", self._store.doubts())
 
-    async def purge(self, before: str, limit: int) -> int:
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
         """Remove the details of old entries; see `Store.purge`.
 
         Raises:
             JournalUnavailable: they cannot be removed.
         """
-        return await self._read("purge", self._store.purge(before, limit))
+        return await self._read("purge", self._store.purge(before, limit, since=since))
 
     async def close(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Write what is still unwritten, as far as that goes in so many seconds, and close the store."""

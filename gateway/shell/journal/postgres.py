@@ -200,10 +200,10 @@ class PostgresStore:
         """What is in doubt, by upstream."""
         return [Doubts(*row) for row in await self._fetch(database.DOUBTS)]
 
-    async def purge(self, before: str, limit: int) -> int:
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
         """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
         began = self._clock()
-        purged = int((await self._fetch(database.PURGE, before, limit))[0][0])
+        purged = int((await self._fetch(database.PURGE, before, limit, since))[0][0])
         if purged:
             self._hear(1, self._clock() - began)
         return purged

@@ -129,7 +129,8 @@ DOUBTS = """
 PURGE = f"""
     WITH purged AS (
         UPDATE invoice_gateway.entries SET body = NULL, dispatch = NULL, result = NULL, response = NULL WHERE id IN (
-            SELECT id FROM invoice_gateway.entries WHERE body IS NOT NULL AND id < $1 AND state IN ({CONCLUDED})
+            SELECT id FROM invoice_gateway.entries
+            WHERE body IS NOT NULL AND id < $1 AND state IN ({CONCLUDED}) AND updated_at < $3
             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
         ) RETURNING id
     )

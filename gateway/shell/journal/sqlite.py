@@ -5,6 +5,7 @@ the slow part, waiting for the disk, is paid once for all who wait. If that tran
 """
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -119,9 +120,9 @@ class SqliteStore:
         """What is in doubt, by upstream."""
         return await self._ask(file.doubts)
 
-    async def purge(self, before: str, limit: int) -> int:
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
         """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
-        return await self._ask(lambda db: file.purge(db, before, limit), writes=True)
+        return await self._ask(lambda db: file.purge(db, before, limit, since), writes=True)
 
     async def _ask(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
         if self._why:

@@ -1,6 +1,7 @@
 """The SQLite file of a journal: how it is opened, what it holds, and what is asked of it. Plain functions."""
 # ruff: noqa: S608 - statements are made of the names of fields and of conditions, all written here; values are bound
 
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -104,7 +105,7 @@ DOUBTS = """
 PURGE = f"""
     UPDATE entries SET body = NULL, dispatch = NULL, result = NULL, response = NULL WHERE id IN (
         SELECT id FROM entries INDEXED BY entries_body
-        WHERE body IS NOT NULL AND id < ? AND state IN ({CONCLUDED}) ORDER BY id LIMIT ?
+        WHERE body IS NOT NULL AND id < ? AND state IN ({CONCLUDED}) AND updated_at < ? ORDER BY id LIMIT ?
     )
 """
 ORPHANS = "UPDATE entries INDEXED BY entries_state SET due_at = ? WHERE state <> 'created' AND state = 'sending'"
@@ -241,6 +242,6 @@ def doubts(db: Connection) -> list[Doubts]:
     return [Doubts(*row) for row in db.execute(DOUBTS)]
 
 
-def purge(db: Connection, before: str, limit: int) -> int:
+def purge(db: Connection, before: str, limit: int, since: float = math.inf) -> int:
     """Empty the bodies of concluded entries; see `Store.purge`."""
-    return db.execute(PURGE, (before, limit)).rowcount
+    return db.execute(PURGE, (before, since, limit)).rowcount
