@@ -45,9 +45,9 @@ format: $(VENV)/.dev ## put the code into its form
 
 lock: $(VENV)/.dev ## resolve the dependencies anew
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra build --extra postgres pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-header --extra build --extra postgres --extra otel pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra build --extra postgres --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-emit-find-links --no-header --extra build --extra postgres --extra otel --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@for tool in cyclonedx-bom checkov; do echo $$tool | $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o deploy/$$tool.lock; done
 

@@ -15,6 +15,7 @@ from gateway.core.money import Amount
 Wait = Annotated[str, Meta(pattern=codes.WAIT)]
 Size = Annotated[str, Meta(pattern=codes.SIZE)]
 Name = Annotated[str, Meta(min_length=1, max_length=63)]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
@@ -53,7 +54,7 @@ class Basic(Struct, frozen=True, forbid_unknown_fields=True):
 class Header(Struct, frozen=True, forbid_unknown_fields=True):
     """A header of a fixed value."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)")]
+    name: HeaderName
     value: Secret
 
 
@@ -205,6 +206,15 @@ class Breaker(Struct, frozen=True, forbid_unknown_fields=True):
     open: Wait = "15s"
 
 
+class Tracing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where spans are sent (OTLP over HTTP), under which name; `sample` is the share of traces that begin here."""
+
+    otlp_endpoint: str = "http://127.0.0.1:4318"
+    headers: dict[HeaderName, Secret] = {}
+    service_name: Name = "invoice-gateway"
+    sample: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole document."""
 
@@ -216,3 +226,4 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     delivery: Delivery = Delivery()
     reconcile: Reconcile = Reconcile()
     breaker: Breaker = Breaker()
+    tracing: Tracing | None = None

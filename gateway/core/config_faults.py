@@ -41,6 +41,9 @@ def config_faults(config: Config, dialects: Mapping[str, Dialect]) -> Iterator[F
     yield from _listener_faults(config)
     yield from _journal_faults(config)
     yield from _wait_faults(config)
+    if config.tracing is not None:
+        otherwise = "send no headers" if config.tracing.headers else None
+        yield from _url_faults("/tracing/otlp_endpoint", config.tracing.otlp_endpoint, otherwise)
     for name, upstream in config.upstreams.items():
         yield from _upstream_faults(f"/upstreams/{escape(name)}", upstream, dialects)
     for name, client in config.clients.items():
@@ -84,7 +87,8 @@ def _wait_faults(config: Config) -> Iterator[Fault]:
 
 
 def _upstream_faults(place: str, upstream: UpstreamConfig, dialects: Mapping[str, Dialect]) -> Iterator[Fault]:
-    yield from _url_faults(f"{place}/base_url", upstream)
+    otherwise = None if upstream.insecure_http else "say insecure_http = true"
+    yield from _url_faults(f"{place}/base_url", upstream.base_url, otherwise)
     kinds = [name for name in upstream.auth.__struct_fields__ if getattr(upstream.auth, name) is not None]
     if len(kinds) > 1:
         yield Fault(f"{place}/auth", "contradiction", f"one of {', '.join(kinds)}, not several")
@@ -111,17 +115,18 @@ def config_warnings(config: Config, dialects: Mapping[str, Dialect]) -> Iterator
                 yield f"[upstreams.{name}] {dialect.name} translates {kind} by a crosswalk, and there is none"
 
 
-def _url_faults(place: str, upstream: UpstreamConfig) -> Iterator[Fault]:
+def _url_faults(place: str, text: str, otherwise: str | None) -> Iterator[Fault]:
+    """What is wrong with a URL; `otherwise` is what to do if it is http, and None where it may be."""
     try:
-        url = urlsplit(upstream.base_url)
+        url = urlsplit(text)
         fit = url.scheme in ("http", "https") and url.hostname and url.port != 0
         rest = url.query or url.fragment or "@" in url.netloc
     except ValueError:  # brackets without an address, a port that is none
         fit, rest = False, ""
     if not fit or rest:
-        yield Fault(place, "pattern", f"{quoted(upstream.base_url)} is not https://host or https://host/prefix")
-    elif url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.insecure_http:
-        yield Fault(place, "insecure", "is http; use https, or say insecure_http = true")
+        yield Fault(place, "pattern", f"{quoted(text)} is not https://host or https://host/prefix")
+    elif url.scheme == "http" and not is_loopback(url.hostname or "") and otherwise is not None:
+        yield Fault(place, "insecure", f"is http; use https, or {otherwise}")
 
 
 def _route_faults(place: str, route: Route, config: Config) -> Iterator[Fault]:

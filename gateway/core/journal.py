@@ -88,6 +88,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     sent; `quiet_until` is when its absence is believed; `deliver_by` is None where a caller waits for the answer;
     `repeat`: it was sent before, and proven absent, so that only the same upstream may have it; `where` is where that
     upstream was then, empty if that is not known.
+    `traceparent` names the request that brought it, where that is recorded.
     """
 
     claim: str
@@ -105,6 +106,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     repeat: bool = False
     where: str = ""
+    traceparent: str | None = None
 
 
 class Doubts(Struct, frozen=True):

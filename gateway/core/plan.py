@@ -42,6 +42,14 @@ class Leg(Struct, frozen=True):
     translation: Translation
 
 
+class Chosen(Struct, frozen=True):
+    """Where an invoice goes: to the first of `names` that can carry it."""
+
+    totals: Totals
+    decision: Decision
+    names: tuple[str, ...]
+
+
 class Plan(Struct, frozen=True):
     """An invoice that can be sent: to `leg`, or while it is certainly not sent to those in `rest`."""
 
@@ -59,12 +67,30 @@ def make_plan(invoice: Invoice, caller: Caller, book: Book) -> Plan:
         Problem: nothing can be sent; says why.
     """
     with named(invoice):
-        totals = checked_totals(invoice)
-        decision = select(book.rules, Facts(invoice, totals, caller.name))
-        check_permission(caller, decision)
-        names = (decision.upstream, *(name for name in decision.fallback if caller.may_use(name)))
-        leg, rest = next_leg(invoice, totals, names, book)
-    return Plan(invoice, totals, decision, leg, rest)
+        return planned(invoice, choose(invoice, caller, book), book)
+
+
+def choose(invoice: Invoice, caller: Caller, book: Book) -> Chosen:
+    """Where the invoice goes: the first half of a plan.
+
+    Raises:
+        Problem: nowhere; says why.
+    """
+    totals = checked_totals(invoice)
+    decision = select(book.rules, Facts(invoice, totals, caller.name))
+    check_permission(caller, decision)
+    names = (decision.upstream, *(name for name in decision.fallback if caller.may_use(name)))
+    return Chosen(totals, decision, names)
+
+
+def planned(invoice: Invoice, chosen: Chosen, book: Book) -> Plan:
+    """The invoice in the words of where it goes: the second half of a plan.
+
+    Raises:
+        Untranslatable: nobody there can carry it.
+    """
+    leg, rest = next_leg(invoice, chosen.totals, chosen.names, book)
+    return Plan(invoice, chosen.totals, chosen.decision, leg, rest)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from structlog.typing import FilteringBoundLogger
+
 from gateway.core import config as settings
 from gateway.core.breaker import Rules
 from gateway.core.events import Committed, Event
@@ -15,6 +17,7 @@ from gateway.shell.journal.opening import store_of
 from gateway.shell.limits import Limits
 from gateway.shell.secrets import resolve
 from gateway.shell.setup import Policy
+from gateway.shell.tracer import UNTRACED, Tracer
 
 
 def book(loaded: Loaded) -> Book:
@@ -57,6 +60,21 @@ def journal_store(loaded: Loaded, tell: Callable[[Event], None]) -> Store:
     except ValueError as error:
         raise StoreError(f"[journal] url: {error}") from None
     return store_of(url, loaded.folder, lambda writes, seconds: tell(Committed(writes, seconds)))
+
+
+def tracer(loaded: Loaded, log: FilteringBoundLogger) -> Tracer:
+    """What records spans, if the configuration asks for it. Needs the extra `otel` then; nobody else loads it.
+
+    Raises:
+        ValueError: a secret cannot be had.
+    """
+    tracing = loaded.config.tracing
+    if tracing is None:
+        return UNTRACED
+    from gateway.shell import spans  # noqa: PLC0415 - it imports OpenTelemetry
+
+    headers = {name: resolve(secret, loaded.folder) for name, secret in tracing.headers.items()}
+    return spans.opened(tracing, headers, log) or UNTRACED
 
 
 def targets(senders: dict[str, client.Sender]) -> dict[str, Target]:

@@ -4,6 +4,7 @@ import csv
 import tomllib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from importlib import import_module
 from io import StringIO
 from operator import itemgetter
 from pathlib import Path
@@ -72,6 +73,7 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
             upstreams[name] = _upstream(name, upstream, dialect, files, later)
     if with_secrets:
         later += _secret_faults(config, folder)
+        later += _extra_faults(config)
     faults += [fault for fault in later if not any(_follows(fault.pointer, place) for place in places)]
     read = (path, *(folder / name for name in (*files.names, *secrets.files(config))))
     if faults:
@@ -191,9 +193,20 @@ def _secret_faults(config: Config, folder: Path) -> Iterator[Fault]:
     for name, upstream in config.upstreams.items():
         for pointer, secret in secrets.references(upstream.auth):
             yield from secrets.secret_faults(f"/upstreams/{wording.escape(name)}/auth{pointer}", secret, folder)
+    for name, secret in secrets.headers(config).items():
+        yield from secrets.secret_faults(f"/tracing/headers/{name}", secret, folder)
     for name, client in config.clients.items():
         for secret in secrets.tokens(client):
             yield from secrets.secret_faults(f"/clients/{wording.escape(name)}/token", secret, folder)
+
+
+def _extra_faults(config: Config) -> Iterator[Fault]:
+    if config.tracing is not None:
+        try:
+            import_module("gateway.shell.spans")
+        except ImportError:
+            detail = "needs OpenTelemetry, which is not installed: pip install 'invoice-gateway[otel]'"
+            yield Fault("/tracing", "extra", detail)
 
 
 def _warnings(config: Config) -> Iterator[str]:
@@ -203,6 +216,9 @@ def _warnings(config: Config) -> Iterator[str]:
         for pointer, secret in secrets.references(upstream.auth):
             if secrets.is_plain(secret) and not upstream.base_url.startswith("http://127.0.0.1"):
                 yield f"[upstreams.{name}] auth{pointer.replace('/', '.')} is a secret in plain text"
+    for name, secret in secrets.headers(config).items():
+        if secrets.is_plain(secret):
+            yield f"[tracing] headers.{name} is a secret in plain text"
     for name, client in config.clients.items():
         if any(secrets.is_plain(secret) for secret in secrets.tokens(client)):
             yield f"[clients.{name}] token is a secret in plain text"

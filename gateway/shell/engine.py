@@ -17,6 +17,7 @@ from gateway.shell.reconcile import Reconciler
 from gateway.shell.records import Records
 from gateway.shell.retention import Retention
 from gateway.shell.setup import Policy, Setup
+from gateway.shell.tracer import UNTRACED, Tracer
 
 
 class Engine:
@@ -33,15 +34,17 @@ class Engine:
         clock: Clock = awake,
         jitter: Callable[[], float] = random.random,
         make_id: Callable[[], str] = new_id,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._tell = tell
         self._clock = clock
         self._setup = Setup(book, Exchanges(counterparts, clock, tell, policy.breaker), policy)
         owner = make_id()
-        self.journal = Journal(store, tell)
+        self.journal = Journal(store, tell, tracer)
         self.delivery = Delivery(self.current, self.journal, tell, clock=clock, jitter=jitter, make_id=make_id)
-        self.reconciler = Reconciler(self.current, self.delivery, self.journal, tell, owner)
-        self.gateway = Gateway(self.current, self.delivery, self.journal, self.reconciler, tell, owner=owner)
+        self.reconciler = Reconciler(self.current, self.delivery, self.journal, tell, owner, tracer=tracer)
+        parts = (self.current, self.delivery, self.journal, self.reconciler, tell)
+        self.gateway = Gateway(*parts, owner=owner, tracer=tracer)
         self.records = Records(self.journal, tell)
         self._retention = Retention(self.current, self.journal, tell)
         self._tasks: list[asyncio.Task[None]] = []

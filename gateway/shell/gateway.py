@@ -15,13 +15,15 @@ from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
 from gateway.core.journal import PENDING, Dispatch, Entry, State, canonical, fingerprint, met, packed
 from gateway.core.parse import parse
-from gateway.core.plan import Caller, Plan, make_plan, named
+from gateway.core.plan import Caller, Plan, choose, named, planned
 from gateway.core.results import stored
+from gateway.shell import trace
 from gateway.shell.delivery import Delivery, Work
 from gateway.shell.journal.journal import SENDING, Journal
 from gateway.shell.limits import RETRY_SECONDS
 from gateway.shell.reconcile import Reconciler
 from gateway.shell.setup import Current, Setup
+from gateway.shell.tracer import UNTRACED, Tracer
 
 
 def new_id() -> str:
@@ -65,6 +67,7 @@ class Gateway:
         tell: Callable[[Event], None],
         *,
         owner: str,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._current = current
         self._delivery = delivery
@@ -75,6 +78,8 @@ class Gateway:
         self._make_id = delivery.make_id
         self._owner = owner
         self._delivering = 0
+        self._choose = tracer.part("route", choose)
+        self._planned = tracer.part("translate", planned)
 
     async def submit(
         self, body: bytes, key: str | None, caller: Caller, request_id: str, preference: Preference = AT_ONCE
@@ -100,7 +105,8 @@ class Gateway:
     async def _plan(self, asked: "_Asked") -> Plan | Answer:
         """What will be sent; what is known instead, if it cannot be sent now but was before."""
         try:
-            return make_plan(asked.invoice, asked.caller, asked.setup.book)
+            chosen = self._choose(asked.invoice, asked.caller, asked.setup.book)
+            return self._planned(asked.invoice, chosen, asked.setup.book)
         except Problem:
             if (answer := await self._known(asked)) is not None:
                 return answer
@@ -148,6 +154,7 @@ class Gateway:
                 names=(leg.upstream.name, *plan.rest),
                 rest=plan.rest,
                 deliver_by=now + setup.policy.deliver_by if later else None,
+                traceparent=trace.origin(),
             ),
             leg,
             asked.ends,

@@ -26,6 +26,7 @@ from gateway.shell.exchanges import Ended
 from gateway.shell.journal.journal import Journal, Recorded
 from gateway.shell.logs import defect
 from gateway.shell.setup import Current
+from gateway.shell.tracer import UNTRACED, Tracer
 
 POLL_SECONDS = 1.0
 TELL_SECONDS = 5.0
@@ -43,6 +44,8 @@ class Reconciler:
         journal: Journal,
         tell: Callable[[Event], None],
         owner: str,
+        *,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._current = current
         self._delivery = delivery
@@ -53,6 +56,8 @@ class Reconciler:
         self._woken = asyncio.Event()
         self._told_of = set[str]()
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._deliver_due = tracer.work("resume", delivery.resume)
+        self._settle_due = tracer.work("reconcile", self.settle)
 
     def wake(self) -> None:
         """Something is due now."""
@@ -111,9 +116,9 @@ class Reconciler:
     async def _work(self, entry: Entry) -> None:
         try:
             if entry.state == "waiting":
-                await self._delivery.resume(entry, self._owner)
+                await self._deliver_due(entry, self._owner)
             else:
-                await self.settle(entry)
+                await self._settle_due(entry)
         except Exception as error:  # noqa: BLE001 - one entry's defect must not end the worker; it is due again later
             self._tell(defect(error))
 

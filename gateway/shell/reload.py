@@ -94,5 +94,6 @@ def pending(began: Config, now: Config) -> list[str]:
         "server.listen": (began.server.listen, now.server.listen),
         "server.ops_listen": (began.server.ops_listen, now.server.ops_listen),
         "journal.url": (began.journal.url, now.journal.url),
+        "tracing": (began.tracing, now.tracing),
     }
     return [name for name, (old, new) in fixed.items() if old != new]

@@ -61,10 +61,16 @@ def tokens(client: Client) -> list[Secret]:
     return [] if token is None else token if isinstance(token, list) else [token]
 
 
+def headers(config: Config) -> dict[str, Secret]:
+    """The headers that spans are sent with."""
+    return {} if config.tracing is None else config.tracing.headers
+
+
 def files(config: Config) -> Iterator[str]:
     """The files that secrets of a configuration are in."""
     found = [config.journal.url]
     found += [secret for upstream in config.upstreams.values() for _, secret in references(upstream.auth)]
+    found += headers(config).values()
     found += [secret for client in config.clients.values() for secret in tokens(client)]
     yield from (secret.file for secret in found if isinstance(secret, SecretRef) and secret.file is not None)
 

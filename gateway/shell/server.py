@@ -36,6 +36,7 @@ from gateway.shell.gateway import Answer, Preference, new_id
 from gateway.shell.limits import Limits, Places
 from gateway.shell.requests import asked, flag, preferred, verdict_of, within
 from gateway.shell.standing import standings
+from gateway.shell.tracer import UNTRACED, Tracer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
@@ -54,11 +55,13 @@ class Api:
         limits: Limits,
         *,
         tell: Callable[[Event], None],
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._gateway = engine.gateway
         self._records = engine.records
         self._current = engine.current
         self._tell = tell
+        self._tracer = tracer
         self._sending, self._asking = Places(), Places()
         self.draining = False
         self.adopt(clients, targets, limits)
@@ -71,7 +74,7 @@ class Api:
 
     def application(self) -> web.Application:
         """The API as an application."""
-        app = web.Application(middlewares=[self._middleware])
+        app = web.Application(middlewares=[self._tracer.around(self._middleware)])
         app.on_response_prepare.extend((_without_banner, _with_request_id, self._closing))
         app.router.add_post("/v1/invoices", self.submit, expect_handler=expected)
         app.router.add_get("/v1/invoices", self.page, expect_handler=expected)
@@ -87,7 +90,7 @@ class Api:
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request[STARTED], request[REQUEST_ID] = time.monotonic(), new_id()
-        trace.CURRENT.set(trace.taken(request.headers.get("traceparent")))
+        trace.CURRENT.set(self._tracer.taken(request.headers.get("traceparent")))
         allow = ""
         try:
             return await handler(request)

@@ -12,7 +12,7 @@ from gateway.core.config_faults import is_loopback, listener
 from gateway.core.events import Event
 from gateway.shell import lag, logs
 from gateway.shell.clients import Clients
-from gateway.shell.compose import book, journal_store, limits, policy, targets
+from gateway.shell.compose import book, journal_store, limits, policy, targets, tracer
 from gateway.shell.configuration import Loaded
 from gateway.shell.engine import Engine
 from gateway.shell.journal import Store
@@ -20,7 +20,8 @@ from gateway.shell.listen import Runner
 from gateway.shell.metrics import Metrics
 from gateway.shell.reload import Reloader
 from gateway.shell.server import Api, Health
-from gateway.shell.ways import Ways, counterparts
+from gateway.shell.tracer import Tracer
+from gateway.shell.ways import Ways
 
 FINISH_MARGIN = 10.0
 """Seconds beside the longest timeout of an upstream within which everything that is under way ends."""
@@ -29,16 +30,18 @@ FINISH_MARGIN = 10.0
 class Parts:
     """What a configuration is made into, over an open store; another can take its place."""
 
-    def __init__(self, loaded: Loaded, store: Store, metrics: Metrics, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, loaded: Loaded, store: Store, metrics: Metrics, tell: Callable[[Event], None], tracer: Tracer
+    ) -> None:
         self.loaded = loaded
         self._host, _ = listener(loaded.config.server.listen)
         self._metrics = metrics
-        self._ways = Ways()
+        self._ways = Ways(tracer)
         senders = self._ways.senders(loaded)
-        ready = counterparts(loaded, senders)
-        self.engine = Engine(book(loaded), ready, store, tell, policy(loaded.config))
+        ready = self._ways.counterparts(loaded, senders)
+        self.engine = Engine(book(loaded), ready, store, tell, policy(loaded.config), tracer=tracer)
         clients = Clients(loaded.config.clients, loaded.folder)
-        self.api = Api(self.engine, clients, targets(senders), limits(loaded.config), tell=tell)
+        self.api = Api(self.engine, clients, targets(senders), limits(loaded.config), tell=tell, tracer=tracer)
         self._count()
 
     def adopt(self, loaded: Loaded) -> None:
@@ -51,7 +54,7 @@ class Parts:
             raise ValueError(f"[clients]: this gateway listens on {self._host}; without clients anybody could send")
         senders = self._ways.senders(loaded)
         clients = Clients(loaded.config.clients, loaded.folder, self.api.clients)
-        self.engine.adopt(book(loaded), counterparts(loaded, senders), policy(loaded.config))
+        self.engine.adopt(book(loaded), self._ways.counterparts(loaded, senders), policy(loaded.config))
         self.api.adopt(clients, targets(senders), limits(loaded.config))
         self._count()
         self.loaded = loaded
@@ -75,10 +78,12 @@ class Service:
         log: FilteringBoundLogger | None = None,
         *,
         store: Store | None = None,
+        tracer: Tracer | None = None,
         listeners: tuple[Callable[[Event], None], ...] = (),
     ) -> None:
         self._loaded = loaded
         self._store = store
+        self._tracer = tracer
         self._log = log or logs.logger()
         self._metrics = Metrics()
         self._listeners = (self._metrics.hear, logs.listener(self._log), *listeners)
@@ -107,9 +112,11 @@ class Service:
 
     async def _start(self) -> None:
         loaded, server = self._loaded, self._loaded.config.server
+        self._tracer = traced = self._tracer or tracer(loaded, self._log)
+        self._listeners += traced.listeners
         store = self._store or journal_store(loaded, self._tell)
         await store.open()
-        self._parts = parts = Parts(loaded, store, self._metrics, self._tell)
+        self._parts = parts = Parts(loaded, store, self._metrics, self._tell, traced)
         parts.engine.start()
         self._health.alive = store.alive
         ops = lag.measured(self._health.application(self._metrics.registry), self._metrics.loop_lag.observe)
@@ -168,3 +175,5 @@ class Service:
             await runner.cleanup()
         if self._parts is not None:
             await self._parts.close()
+        if self._tracer is not None:
+            await self._tracer.close()

@@ -9,6 +9,7 @@ from gateway.shell import auth, client
 from gateway.shell.configuration import Loaded
 from gateway.shell.exchanges import Counterpart
 from gateway.shell.lanes import Width
+from gateway.shell.tracer import Tracer
 
 
 class Ways:
@@ -49,12 +50,13 @@ class Ways:
         await client.closed(self._single)
 
 
-def counterparts(loaded: Loaded, senders: dict[str, client.Sender]) -> dict[str, Counterpart]:
+def counterparts(loaded: Loaded, senders: dict[str, client.Sender], tracer: Tracer) -> dict[str, Counterpart]:
     """The upstreams as exchanges need them."""
     found = {}
     for name, sender in senders.items():
         each = loaded.config.upstreams[name]
         width = Width(each.max_in_flight, each.queue, each.rate)
         seconds, secrets = settings.seconds(each.timeout), sender.credentials.secrets
-        found[name] = Counterpart(sender, seconds, width, sender.base_url, secrets)
+        sends = tracer.turns(sender, sender.base_url)
+        found[name] = Counterpart(sends, seconds, width, sender.base_url, secrets)
     return found

@@ -48,6 +48,7 @@ def dispatch(**changes: Any) -> Dispatch:
         "attempts": (FIRST,),
         "repeat": True,
         "where": "https://acme.example",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     }
     return Dispatch(**(values | changes))
 

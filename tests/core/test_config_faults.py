@@ -81,6 +81,23 @@ def test_what_is_divided_by_or_waited_for_is_longer_than_nothing() -> None:
 @pytest.mark.parametrize(
     "url", ["https://host", "https://host/prefix", "https://host:8443/a/b", "https://[::1]:1", "http://127.0.0.1:9100"]
 )
+def test_spans_go_to_a_url_of_scheme_and_host(url: str) -> None:
+    """And a prefix, if it wants."""
+    assert found(tracing={"otlp_endpoint": url, "headers": {"x-token": "t"}}) == {}
+
+
+def test_spans_go_to_http_elsewhere_only_without_headers() -> None:
+    """Headers are secrets; a collector in the same cluster is often asked without any."""
+    wrong = "is http; use https, or send no headers"
+    there = {"otlp_endpoint": "http://collector:4318"}
+    assert found(tracing=there) == {}
+    assert found(tracing=there | {"headers": {"x-token": "t"}}) == {"/tracing/otlp_endpoint": wrong}
+    assert set(found(tracing={"otlp_endpoint": "collector:4317"})) == {"/tracing/otlp_endpoint"}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host", "https://host/prefix", "https://host:8443/a/b", "https://[::1]:1", "http://127.0.0.1:9100"]
+)
 def test_an_upstream_has_a_url_of_scheme_and_host(url: str) -> None:
     """And a prefix, if it wants; plain http on the loopback."""
     assert of_upstream(base_url=url) == {}

@@ -83,10 +83,10 @@ def removed(steps: list[str]) -> set[str]:
 
 
 def test_the_image_holds_what_runs_and_nothing_else() -> None:
-    """What the lock file has for the build alone, and pip itself, is taken out; PostgreSQL's driver stays."""
+    """What the lock file has for the build alone, and pip itself, is taken out; what the extras need stays."""
     locked = set(pins(ROOT / "requirements.lock"))
-    runs = needed("invoice-gateway", "postgres")
-    assert "asyncpg" in locked & runs
+    runs = needed("invoice-gateway", "postgres") | needed("invoice-gateway", "otel")
+    assert {"asyncpg", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= locked & runs
     assert removed(STEPS) == locked - runs | {"pip", "setuptools"}
 
 

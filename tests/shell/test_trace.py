@@ -23,7 +23,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 )
 def test_a_valid_header_is_taken_over(header: str, sampled: bool) -> None:
     """Of a later version as far as this one knows it."""
-    assert taken(header) == Trace(TRACE, sampled)
+    assert taken(header) == Trace(TRACE, sampled, PARENT)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_any_other_is_ignored(header: str | None) -> None:
 
 def test_onward_the_trace_is_the_same_and_its_parent_new() -> None:
     """Each request is a parent of its own."""
-    first, second = (Trace(TRACE, sampled=True).onward() for _ in range(2))
+    first, second = (Trace(TRACE, sampled=True, span_id=PARENT).onward() for _ in range(2))
     assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-01", first)
     assert first != second
-    assert Trace(TRACE, sampled=False).onward().endswith("-00")
+    assert Trace(TRACE, sampled=False, span_id=PARENT).onward().endswith("-00")
 
 
 async def test_a_trace_is_passed_on_and_printed(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from gateway.sandbox.server import start, stop
 from gateway.shell import logs
 from gateway.shell.configuration import Loaded, load
 from gateway.shell.service import Service
+from gateway.shell.tracer import Tracer
 from tests.support import published
 
 PRODUCTS = {
@@ -185,9 +186,9 @@ async def sandbox() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(loaded: Loaded, log: BytesIO) -> AsyncIterator[Service]:
+async def serving(loaded: Loaded, log: BytesIO, tracer: Tracer | None = None) -> AsyncIterator[Service]:
     """A gateway that listens."""
-    service = Service(loaded, logs.logger(log))
+    service = Service(loaded, logs.logger(log), tracer=tracer)
     await service.start()
     try:
         yield service
@@ -196,12 +197,12 @@ async def serving(loaded: Loaded, log: BytesIO) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def running(folder: Path, *edits: Edit) -> AsyncIterator[World]:
+async def running(folder: Path, *edits: Edit, tracer: Tracer | None = None) -> AsyncIterator[World]:
     """A sandbox and a gateway before it, configured as the demo is, with these edits."""
     log = BytesIO()
     async with sandbox() as url, ClientSession(timeout=ClientTimeout(total=20)) as session:
         path = configured(folder, url, *edits)
-        async with serving(load(path), log) as service:
+        async with serving(load(path), log, tracer) as service:
             yield World(service, path, url, session, log)
 
 

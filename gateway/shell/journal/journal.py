@@ -20,6 +20,7 @@ from gateway.core.overtaken import OPEN, Rebased, Stands, onto, overtaken
 from gateway.core.result import NotSent
 from gateway.core.results import made
 from gateway.shell.journal import IdTaken, Query, Store, StoreError, UnstorableError
+from gateway.shell.tracer import UNTRACED, Tracer
 
 PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = (0.05, 0.2, 1.0, 5.0)
@@ -42,8 +43,11 @@ class Recorded(Struct, frozen=True):
 class Journal:
     """A store, and what still has to be written to it."""
 
-    def __init__(self, store: Store, tell: Callable[[Event], None]) -> None:
+    def __init__(self, store: Store, tell: Callable[[Event], None], tracer: Tracer = UNTRACED) -> None:
         self._store = store
+        self._claim = tracer.step("journal claim", store.claim)
+        self._advance = tracer.step("journal advance", store.replace)
+        self._record = tracer.step("journal record", store.replace)
         self._tell = tell
         self._unwritten: set[asyncio.Task[Any]] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}
@@ -59,7 +63,7 @@ class Journal:
         """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._store.claim(entry)
+                return await self._claim(entry)
         except (StoreError, TimeoutError) as error:
             self._failed("claim", error, entry.id)
             if not (isinstance(error, StoreError) and error.unchanged):
@@ -92,7 +96,7 @@ class Journal:
         """Write a step that must be durable before what follows it; false if it is not, and nothing may follow."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._store.replace(was, now)
+                return await self._advance(was, now)
         except (StoreError, TimeoutError) as error:
             self._failed("advance", error, now.id)
             return False
@@ -107,7 +111,7 @@ class Journal:
         """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                if await self._store.replace(was, now):
+                if await self._record(was, now):
                     self._wake(now.id)
                     return Recorded(now, ours=True)
         except IdTaken:
