@@ -120,7 +120,7 @@ async def test_ids_are_those_of_the_log_and_of_what_the_upstream_gets(header: st
     assert {ids(span)[0] for span in kept.spans} == {trace}
     assert [line["trace_id"] for line in lines] == [trace] * len(lines) != []
     turns = [span for span in kept.spans if span.kind is SpanKind.CLIENT]
-    assert len(seen) > len(turns) > 1  # a token is fetched within the turn that needs it
+    assert len(seen) > len(turns) > 0  # a token is fetched within the turn that needs it
     assert set(seen) == {f"00-{trace}-{ids(span)[1]}-01" for span in turns}
 
 
