@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.config import Tracing
 from gateway.shell.commands import check
 from gateway.shell.configuration import load
 
@@ -33,6 +34,23 @@ def test_check_names_each_missing_secret(capsys: pytest.CaptureFixture[str]) -> 
     assert len(SECRETS) == 9
     for name in SECRETS:
         assert f"the environment variable {name} is not set" in complaints
+
+
+@pytest.mark.usefixtures("secrets")
+def test_what_the_example_has_as_comments_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spans, which are off without that table."""
+    assert load(EXAMPLE).config.tracing is None
+    keys = "|".join(Tracing.__struct_fields__)
+    text, count = re.subn(rf"^# (?=\[tracing\]|(?:{keys}) = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    (tmp_path / "gateway.toml").write_text(text)
+    (tmp_path / "collector-token").write_text("a-secret")
+    (tmp_path / "customers.csv").write_bytes((EXAMPLE.parent / "customers.csv").read_bytes())
+    assert check(tmp_path / "gateway.toml") == 0, capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+    config = load(tmp_path / "gateway.toml").config
+    assert count == 1 + len(Tracing.__struct_fields__)
+    assert config.tracing is not None
+    assert set(config.tracing.headers) == {"Authorization"}
 
 
 @pytest.mark.usefixtures("secrets")
