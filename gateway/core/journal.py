@@ -87,8 +87,8 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     upstreams that may have it, in their order, `rest` those of them that may still stand in while it is certainly not
     sent; `quiet_until` is when its absence is believed; `deliver_by` is None where a caller waits for the answer;
     `repeat`: it was sent before, and proven absent, so that only the same upstream may have it; `where` is where that
-    upstream was then, empty if that is not known.
-    `traceparent` names the request that brought it, where that is recorded.
+    upstream was then, empty if that is not known; `traceparent` names the request that brought it, where that is
+    recorded.
     """
 
     claim: str

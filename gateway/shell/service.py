@@ -20,8 +20,8 @@ from gateway.shell.listen import Runner
 from gateway.shell.metrics import Metrics
 from gateway.shell.reload import Reloader
 from gateway.shell.server import Api, Health
-from gateway.shell.tracer import Tracer
-from gateway.shell.ways import Ways
+from gateway.shell.tracer import UNTRACED, Tracer
+from gateway.shell.ways import Ways, counterparts
 
 FINISH_MARGIN = 10.0
 """Seconds beside the longest timeout of an upstream within which everything that is under way ends."""
@@ -31,14 +31,20 @@ class Parts:
     """What a configuration is made into, over an open store; another can take its place."""
 
     def __init__(
-        self, loaded: Loaded, store: Store, metrics: Metrics, tell: Callable[[Event], None], tracer: Tracer
+        self,
+        loaded: Loaded,
+        store: Store,
+        metrics: Metrics,
+        tell: Callable[[Event], None],
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self.loaded = loaded
         self._host, _ = listener(loaded.config.server.listen)
         self._metrics = metrics
-        self._ways = Ways(tracer)
+        self._tracer = tracer
+        self._ways = Ways()
         senders = self._ways.senders(loaded)
-        ready = self._ways.counterparts(loaded, senders)
+        ready = counterparts(loaded, senders, tracer)
         self.engine = Engine(book(loaded), ready, store, tell, policy(loaded.config), tracer=tracer)
         clients = Clients(loaded.config.clients, loaded.folder)
         self.api = Api(self.engine, clients, targets(senders), limits(loaded.config), tell=tell, tracer=tracer)
@@ -54,7 +60,7 @@ class Parts:
             raise ValueError(f"[clients]: this gateway listens on {self._host}; without clients anybody could send")
         senders = self._ways.senders(loaded)
         clients = Clients(loaded.config.clients, loaded.folder, self.api.clients)
-        self.engine.adopt(book(loaded), self._ways.counterparts(loaded, senders), policy(loaded.config))
+        self.engine.adopt(book(loaded), counterparts(loaded, senders, self._tracer), policy(loaded.config))
         self.api.adopt(clients, targets(senders), limits(loaded.config))
         self._count()
         self.loaded = loaded
