@@ -206,7 +206,8 @@ class Spans:
         ending = Thread(target=self._provider.shutdown, daemon=True)
         ending.start()
         await to_thread(ending.join, CLOSE_SECONDS)
-        self._told.leave()
+        if not ending.is_alive():  # otherwise its last complaints would go to standard error, in its own words
+            self._told.leave()
 
 
 def hear(event: Event) -> None:
