@@ -1,6 +1,7 @@
-"""A real Prometheus before a real gateway, on a port that was free; and `promtool`, which comes with it."""
+"""A real Prometheus before real gateways, on a port that was free; and `promtool`, which comes with it."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ CONFIG = DEPLOY / "prometheus" / "prometheus.yaml"
 RULES = DEPLOY / "prometheus" / "rules.yaml"
 CASES = DEPLOY / "prometheus" / "rules_test.yaml"
 SECONDS = 30.0
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def program(name: str) -> str:
@@ -66,6 +68,23 @@ def alerts() -> list[Rule]:
     return [each for each in rules() if each.annotations]
 
 
+def shortened(text: str, times: int) -> str:
+    """Rules in which all goes `times` as fast: ranges, `for`, and the one threshold that is an age. Nothing else.
+
+    What names and words say of times (`…:ratio_rate5m`) stays.
+    """
+
+    def shorter(found: re.Match[str]) -> str:
+        before, count, unit = found.groups()
+        return f"{before}{int(count) * UNIT_SECONDS[unit] * 1000 // times}ms"
+
+    def younger(found: re.Match[str]) -> str:
+        return f"{found[1]}{int(found[2]) / times:g}"
+
+    text = re.sub(r"(\[|\bfor: )(\d+)([smhd])\b", shorter, text)
+    return re.sub(r"(_age_seconds:max > )(\d+)", younger, text)
+
+
 def cases() -> Iterator[tuple[str, bool]]:
     """Every question of `rules_test.yaml`: an alert, and whether it has to fire there."""
     for case in yaml.safe_load(CASES.read_text())["tests"]:
@@ -74,11 +93,12 @@ def cases() -> Iterator[tuple[str, bool]]:
 
 
 class Prometheus:
-    """A Prometheus that runs, asked through its HTTP API."""
+    """A Prometheus that runs, asked through its HTTP API; `targets` is the file that says what it scrapes."""
 
-    def __init__(self, url: str, session: ClientSession) -> None:
+    def __init__(self, url: str, session: ClientSession, targets: Path) -> None:
         self._url = url
         self._session = session
+        self._targets = targets
 
     async def ready(self) -> None:
         """Wait until it answers queries."""
@@ -89,6 +109,10 @@ class Prometheus:
                     return
             assert asyncio.get_running_loop().time() < deadline, "Prometheus does not get ready"
             await asyncio.sleep(0.05)
+
+    def scrape(self, *targets: str) -> None:
+        """Scrape these (`host:port`) and no others; it takes up to 10 s until it does."""
+        _list(self._targets, targets)
 
     async def ask(self, path: str, **parameters: str) -> Any:
         """What the API answers to `/api/v1/PATH`; it must not be an error."""
@@ -102,24 +126,53 @@ class Prometheus:
         found: list[dict[str, Any]] = (await self.ask("query", query=expr))["result"]
         return found
 
-    async def until(self, expr: str) -> list[dict[str, Any]]:
+    async def by(self, label: str, expr: str) -> dict[str, float]:
+        """The values that a query gives now, by a label of their samples."""
+        return {each["metric"].get(label, ""): float(each["value"][1]) for each in await self.query(expr)}
+
+    async def alerts(self, state: str) -> set[str]:
+        """The alerts that are `firing`, or `pending`, as `/api/v1/alerts` says."""
+        found = (await self.ask("alerts"))["alerts"]
+        return {each["labels"]["alertname"] for each in found if each["state"] == state}
+
+    async def until(self, expr: str, seconds: float = SECONDS) -> list[dict[str, Any]]:
         """The samples that a query gives, as soon as it gives any."""
-        deadline = asyncio.get_running_loop().time() + SECONDS
+        deadline = asyncio.get_running_loop().time() + seconds
         while not (found := await self.query(expr)):
-            assert asyncio.get_running_loop().time() < deadline, f"no samples within {SECONDS:g} s: {expr}"
+            assert asyncio.get_running_loop().time() < deadline, f"no samples within {seconds:g} s: {expr}"
             await asyncio.sleep(0.1)
         return found
 
 
+def _list(file: Path, targets: tuple[str, ...]) -> None:
+    """Write a file of targets, at once and whole."""
+    written = file.with_suffix(".new")
+    written.write_text(json.dumps([{"targets": targets}]))
+    written.replace(file)
+
+
+def _configure(folder: Path, every: str, times: int) -> Path:
+    """The shipped configuration and rules as files in `folder`, which scrape what `targets.json` there says."""
+    text = CONFIG.read_text().replace("15s", every).replace("rules.yaml", str(folder / "rules.yaml"))
+    file = folder / "prometheus.yaml"
+    found = '  file_sd_configs:\n      - files: ["targets.json"]'
+    file.write_text(re.sub(r"  static_configs:\n.*", found, text))
+    assert found in file.read_text()
+    (folder / "rules.yaml").write_text(shortened(RULES.read_text(), times))
+    return file
+
+
 @asynccontextmanager
-async def scraping(folder: Path, target: str) -> AsyncIterator[Prometheus]:
-    """A Prometheus with the shipped configuration that scrapes `target` (`host:port`) and judges every second."""
-    text = CONFIG.read_text().replace("localhost:8081", target).replace("15s", "1s")
-    assert target in text
-    (folder / "prometheus.yaml").write_text(text.replace("rules.yaml", str(RULES)))
+async def scraping(folder: Path, *targets: str, every: str = "1s", times: int = 1) -> AsyncIterator[Prometheus]:
+    """A Prometheus with the shipped configuration that scrapes targets (`host:port`) and judges them `every` so often.
+
+    It goes by the shipped rules, or by such in which all goes so many `times` as fast.
+    """
+    file = _configure(folder, every, times)
+    _list(folder / "targets.json", targets)
     running = await asyncio.create_subprocess_exec(
         program("prometheus"),
-        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         "--web.listen-address=127.0.0.1:0",
         "--enable-feature=exemplar-storage",
@@ -130,7 +183,7 @@ async def scraping(folder: Path, target: str) -> AsyncIterator[Prometheus]:
         url = f"http://{await asyncio.wait_for(_address(running), SECONDS)}"
         drain = asyncio.create_task(_drain(running))
         async with ClientSession(timeout=ClientTimeout(total=10)) as session:
-            found = Prometheus(url, session)
+            found = Prometheus(url, session, folder / "targets.json")
             await found.ready()
             yield found
     finally:
