@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support import programs
 from tests.support.balancer import Balancer, balancing
 from tests.support.postgres import server
 from tests.support.programs import Program
-from tests.support.running import Edit, added, configured
+from tests.support.running import Edit, added, configured, replaced
 
 REPLICAS = 3
 
@@ -35,14 +36,22 @@ class Replicas:
 
     async def begin(self) -> None:
         """Start all of them."""
-        for _ in range(REPLICAS):
-            await self._start(len(self.gateways))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(REPLICAS):
+                group.create_task(self._start(0))
         await self._balancer.until_ready(REPLICAS)
 
     async def _start(self, number: int) -> None:
         gateway = await programs.serve(self.config)
         self.gateways.insert(number, gateway)
         self._balancer.add(gateway)
+
+    async def end(self) -> None:
+        """End all of them, without waiting for anybody to notice."""
+        for gateway in self.gateways:
+            gateway.send(signal.SIGINT)
+        for gateway in self.gateways:
+            await gateway.end()
 
     async def replace(self, number: int) -> int:
         """Ask one to end, and start another in its place; the exit code of the first."""
@@ -65,6 +74,11 @@ class Replicas:
             assert answer.status == 200, await answer.text()
 
 
+def drained(delay: str) -> Edit:
+    """An edit that gives balancers so much time to notice that a gateway is about to end."""
+    return replaced("[server]\n", f'[server]\ndrain_delay = "{delay}"\n')
+
+
 def target(gateway: Program) -> str:
     """Where the metrics of a gateway are, as `host:port`: what Prometheus calls its instance."""
     return gateway.ops_url.removeprefix("http://")
@@ -80,5 +94,4 @@ async def replicas(folder: Path, *edits: Edit) -> AsyncIterator[Replicas]:
             await found.begin()
             yield found
         finally:
-            for gateway in found.gateways:
-                await gateway.end()
+            await found.end()

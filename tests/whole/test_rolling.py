@@ -3,13 +3,7 @@
 from pathlib import Path
 
 from tests.support.callers import Load
-from tests.support.replicas import REPLICAS, Replicas, replicas
-from tests.support.running import Edit, replaced
-
-
-def drained(delay: str) -> Edit:
-    """An edit that gives balancers so much time to notice that a gateway is about to end."""
-    return replaced("[server]\n", f'[server]\ndrain_delay = "{delay}"\n')
+from tests.support.replicas import REPLICAS, Replicas, drained, replicas
 
 
 async def roll(world: Replicas, load: Load) -> None:
