@@ -16,7 +16,7 @@ TIMES = 6
 LIMITED = 2
 """So many requests are answered with 429 at each restart; an exchange is tried three times."""
 RESTARTED = {"InvoiceGatewayDown", "InvoiceGatewayLoopLag"}
-"""What may be thought about, and must come to nothing: a gateway ends before Prometheus knows, another is busy starting."""
+"""What may be pending, and no more: a gateway ends before Prometheus knows of it, another is busy starting."""
 
 
 def ever(metric: str, **labels: str) -> str:
