@@ -10,7 +10,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.__main__ import parser
 from tests.support import grafana
-from tests.support.prometheus import CASES, CONFIG, DEPLOY, RULES, Rule, alerts, cases, promtool, rules, scraping
+from tests.support.prometheus import (
+    CASES,
+    CONFIG,
+    DEPLOY,
+    RULES,
+    Rule,
+    alerts,
+    cases,
+    promtool,
+    rules,
+    scraping,
+    shortened,
+)
 from tests.support.readme import README
 from tests.support.running import running, timeout
 from tests.support.traffic import CLIENTS, TRACE, every_outcome, everything_else
@@ -100,6 +112,36 @@ def test_recorded_names_say_level_metric_and_operation() -> None:
             assert set(kept.split(", ")) - {"le"} == left, each.name
         assert metric.startswith("invoice_gateway_")
         assert re.fullmatch(r"max|ratio_rate\w+|p\d+_rate\w+", operation)
+
+
+@pytest.mark.parametrize(
+    ("rule", "short"),
+    [
+        ("expr: sum(rate(a_total[5m])) > 0", "expr: sum(rate(a_total[5000ms])) > 0"),
+        ("record: job:a:ratio_rate1h", "record: job:a:ratio_rate1h"),
+        ("expr: job:a:ratio_rate3d > 0.001", "expr: job:a:ratio_rate3d > 0.001"),
+        ("expr: rate(a_total[3d])", "expr: rate(a_total[4320000ms])"),
+        ("for: 2m", "for: 2000ms"),
+        ("expr: job_upstream:a_age_seconds:max > 900", "expr: job_upstream:a_age_seconds:max > 15"),
+        ('summary: "For 2m, for 15 minutes, for 5m"', 'summary: "For 2m, for 15 minutes, for 5m"'),
+    ],
+)
+def test_shortened_rules_are_shorter_in_their_times_alone(rule: str, short: str) -> None:
+    """Ranges, `for` and ages; not what is a name, a share or said to people."""
+    assert shortened(rule, 60) == short
+
+
+def test_every_time_of_the_rules_is_shortened(tmp_path: Path) -> None:
+    """Nothing is left but milliseconds, and what `promtool` thinks good."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(shortened(RULES.read_text(), 60))
+    assert promtool("check", "rules", str(path))[0] == 0
+    judged = [each for group in yaml.safe_load(path.read_text())["groups"] for each in group["rules"]]
+    times = re.findall(r"(?<!\w)\d+[a-z]+", " ".join(f"{each['expr']} {each.get('for', '')}" for each in judged))
+    assert len(times) > len(judged)
+    assert all(time.endswith("ms") for time in times), times
+    ages = re.findall(r"_seconds:max > ([\d.]+)", path.read_text())
+    assert ages == ["15"]
 
 
 async def test_all_that_rules_and_dashboard_name_is_in_a_scrape(tmp_path: Path) -> None:
