@@ -30,7 +30,7 @@ async def leave(world: Replicas, number: int, prometheus: Prometheus) -> None:
     leaving = f'{{instance="{target(world.gateways[number])}"}}[2s]'
     world.gateways[number].send(signal.SIGTERM)
     await prometheus.until(
-        f"sum(changes(invoice_gateway_requests_total{leaving})) == 0 and sum(count_over_time(up{leaving})) >= 3"
+        f"sum(changes(invoice_gateway_requests_total{leaving})) == 0 and sum(sum_over_time(up{leaving})) >= 3"
     )
 
 
