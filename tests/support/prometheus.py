@@ -143,6 +143,12 @@ class Prometheus:
             await asyncio.sleep(0.1)
         return found
 
+    async def still(self, over: str, *targets: str) -> None:
+        """Wait until it has seen, in several scrapes `over` so much time, that these have counted no more invoices."""
+        these = f'{{instance=~"{"|".join(targets)}"}}[{over}]'
+        counting = f"sum(changes(invoice_gateway_requests_total{these}))"
+        await self.until(f"{counting} == 0 and min(sum_over_time(up{these})) >= 3")
+
 
 def _list(file: Path, targets: tuple[str, ...]) -> None:
     """Write a file of targets, at once and whole."""

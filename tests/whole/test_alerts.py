@@ -262,7 +262,7 @@ async def every_invoice_is_known(scene: Scene) -> None:
     """What Prometheus counted as created or in doubt is what the upstreams hold, whatever went wrong."""
     held = sum([len(await scene.world.stored(dialect)) for dialect in DIALECTS])
     counted = "sum(last_over_time(invoice_gateway_requests_total{outcome=~'created|unknown'}[1h]))"
-    await scene.prometheus.until(f"{counted} >= {held}", SECONDS)
+    await scene.prometheus.still("5s", *scene.world.targets)
     assert await scene.prometheus.by("", counted) == {"": held}
 
 
