@@ -49,6 +49,21 @@ def breaker_rules(breaker: settings.Breaker) -> Rules:
     return Rules(window, breaker.min_calls, breaker.failure_rate, opened)
 
 
+FINISH_MARGIN = 10.0
+"""Seconds to write what came of it."""
+
+
+def finish_seconds(config: settings.Config) -> float:
+    """Within that everything ends that is under way: a body, and every upstream of the slowest rule, one by one."""
+    waits = {name: settings.seconds(each.timeout) for name, each in config.upstreams.items()}
+    firsts = {route.name: [route.to] if route.to is not None else list(route.split) for route in config.routes}
+    slowest = max(
+        max(waits[name] for name in firsts[route.name]) + sum(waits[name] for name in route.fallback)
+        for route in config.routes
+    )
+    return settings.seconds(config.server.body_timeout) + slowest + FINISH_MARGIN
+
+
 def journal_store(loaded: Loaded, tell: Callable[[Event], None]) -> Store:
     """The store that the configuration asks for, not yet open.
 

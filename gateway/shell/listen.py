@@ -94,9 +94,9 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application; what is under way when it ends has `finish` seconds."""
+    """Runs an application."""
 
-    def __init__(self, app: web.Application, log: FilteringBoundLogger, *, finish: float) -> None:
+    def __init__(self, app: web.Application, log: FilteringBoundLogger) -> None:
         # A packed body is refused; unpacking it all the same would only make aiohttp stumble over a broken one.
         super().__init__(
             app,
@@ -108,8 +108,12 @@ class Runner(web.AppRunner):
             max_field_size=HEAD_BYTES,
             max_headers=MOST_HEADERS,
             lingering_time=LINGER_SECONDS,
-            shutdown_timeout=finish,
         )
+
+    async def finish(self, seconds: float) -> None:
+        """Stop listening; what is under way has so many seconds."""
+        self._shutdown_timeout = seconds
+        await self.cleanup()
 
     async def _make_server(self) -> web.Server:
         return _Server(await super()._make_server(), **self._kwargs)

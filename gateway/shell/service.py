@@ -12,7 +12,7 @@ from gateway.core.config_faults import is_loopback, listener
 from gateway.core.events import Event
 from gateway.shell import lag, logs
 from gateway.shell.clients import Clients
-from gateway.shell.compose import book, journal_store, limits, policy, targets, tracer
+from gateway.shell.compose import book, finish_seconds, journal_store, limits, policy, targets, tracer
 from gateway.shell.configuration import Loaded
 from gateway.shell.engine import Engine
 from gateway.shell.journal import Store
@@ -22,9 +22,6 @@ from gateway.shell.reload import Reloader
 from gateway.shell.server import Api, Health
 from gateway.shell.tracer import UNTRACED, Tracer
 from gateway.shell.ways import Ways, counterparts
-
-FINISH_MARGIN = 10.0
-"""Seconds beside the longest timeout of an upstream within which everything that is under way ends."""
 
 
 class Parts:
@@ -94,7 +91,7 @@ class Service:
         self._metrics = Metrics()
         self._listeners = (self._metrics.hear, logs.listener(self._log), *listeners)
         self._health = Health()
-        self._runners: list[web.AppRunner] = []
+        self._runners: list[Runner] = []
         self._parts: Parts | None = None
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -144,8 +141,7 @@ class Service:
 
     async def _listen(self, app: web.Application, address: str) -> str:
         host, port = listener(address)
-        longest = max(settings.seconds(each.timeout) for each in self._loaded.config.upstreams.values())
-        runner = Runner(app, self._log, finish=longest + FINISH_MARGIN)
+        runner = Runner(app, self._log)
         self._runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
@@ -177,8 +173,9 @@ class Service:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        loaded = self._loaded if self._parts is None else self._parts.loaded
         for runner in reversed(self._runners):
-            await runner.cleanup()
+            await runner.finish(finish_seconds(loaded.config))
         if self._parts is not None:
             await self._parts.close()
         if self._tracer is not None:
