@@ -15,6 +15,8 @@ KEEP_ALIVE_SECONDS = 75.0
 """How long a connection may be idle; longer than the minute that load balancers keep one."""
 HEAD_SECONDS = 10.0
 """Within that a request's head has to be there, once it began."""
+BEGIN_SECONDS = 0.05
+"""Within that a request that has come is looked at."""
 LINGER_SECONDS = 2.0
 """How long what still comes of a refused body is read away, so that its sender gets to read the answer."""
 HEAD_BYTES = 8190
@@ -46,12 +48,19 @@ class Connection(RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # what the event loop looks at is this very value
         """Who has said all still hears the answer; whether the connection stays open for that."""
-        request = self._current_request
-        broken_off = request is not None and not request.content.is_eof()
-        if self._request_count == 0 or self._idle() or broken_off:
+        if self._request_count == 0 or self._idle() or self._broken_off():
             return False
         self.close()
+        self._loop.call_later(BEGIN_SECONDS, self._end_if_broken_off)  # it may not have begun to be looked at
         return True
+
+    def _broken_off(self) -> bool:
+        """Whether a body is waited for that will never come whole."""
+        return self._current_request is not None and not self._current_request.content.is_eof()
+
+    def _end_if_broken_off(self) -> None:
+        if self._broken_off():
+            self.force_close()
 
     def handle_error(
         self,

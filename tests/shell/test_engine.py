@@ -34,7 +34,7 @@ async def test_once_started_it_works_by_itself(tmp_path: Path) -> None:
         await until(lambda: [one.outcome for one in works.heard(Concluded)] == ["unknown", "created"])
         works.clock.seconds += 60
         await until(lambda: [one.finding for one in works.heard(Reconciled)] == ["adopted"])
-        works.clock.seconds += POLICY.keep_bodies
+        works.clock.seconds += POLICY.keep_bodies + 1.0
         await until(lambda: sum(one.entries for one in works.heard(Purged)) == 2)
         assert works.heard(Defect) == []
 

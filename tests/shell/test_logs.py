@@ -202,7 +202,7 @@ async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
 async def test_what_became_of_an_exchange_is_told_with_its_reason(tmp_path: Path) -> None:
     """So that an operator can tell a refused connection from a rate limit."""
     async with running(tmp_path) as world:
-        await world.arm("chargeover", "rate-limit", method="POST", times=3)
+        await world.arm("chargeover", "rate-limit", method="POST", times=3, retry_after=0)
         await world.send(invoice())
         answered, *_ = [event for event in world.logged() if event["event"] == "answered"]
     assert (answered["outcome"], answered["reason"], answered["http_status"]) == ("not_sent", "rate-limited", 429)

@@ -188,7 +188,7 @@ async def test_what_was_not_created_is_counted_by_its_outcome(
 ) -> None:
     """Also as a problem; no money, no losses."""
     async with running(tmp_path) as world:
-        await world.arm("mykaarma", fault, method="POST", times=3)
+        await world.arm("mykaarma", fault, method="POST", times=3, retry_after=0)
         await world.send(invoice("mykaarma"))
         found = await scrape(world)
         at = {"route": "workshops", "upstream": "mykaarma-north"}

@@ -589,7 +589,7 @@ SOME: tuple[State, ...] = ("unknown", "waiting")
         ("key", database.FIND, ["acme", "7"]),
         ("due", database.TAKE, ["me", 1.0, 10]),
         ("state", database.DOUBTS, []),
-        ("body", database.PURGE, ["~", 10]),
+        ("body", database.PURGE, ["~", 10, 1e12]),
         *(("pkey", text, ["7", 1, *database.values(entry(), names)]) for text, names in database.UPDATES.values()),
         ("pkey", *database.listing(Query())),
         ("client", *database.listing(Query(client="acme", after="5000"))),

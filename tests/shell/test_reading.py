@@ -220,7 +220,7 @@ async def test_an_external_id_finds_its_invoice_whatever_characters_it_has(tmp_p
         for key in ("a/b:c.d_e-1", "a/b:c.d_e-10", "A/b:c.d_e-1"):
             await send(world, "chargeover", external_id=key)
         assert await listed(world, "?external_id=a%2Fb%3Ac.d_e-1") == (["a/b:c.d_e-1"], None)
-        for nothing in ("none", "", "%25", "_", "%00", "%FF", "x" * 3000):
+        for nothing in ("none", "", "%25", "_", "%FF", "x" * 3000):
             assert await listed(world, f"?external_id={nothing}") == ([], None)
         assert await listed(world, f"?cursor={NOBODY}") == ([], None)
 

@@ -19,6 +19,7 @@ from tests.support.stores import STATES, Clock, entry
 
 T = TypeVar("T")
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - a real file, where it is written fastest
 CLIENTS = st.sampled_from(("acme", "other"))
 KEYS = st.sampled_from(("one", "two", "three"))
 IDS = st.none() | st.sampled_from(("inv_1", "inv_2"))
@@ -106,7 +107,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
+        self.folder = TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None)
         self.runner = asyncio.Runner()
         self.clock = Clock(1_000.0)
         self.store = SqliteStore(Path(self.folder.name) / "journal.db", clock=self.clock)
