@@ -6,6 +6,7 @@ makes it a 5xx, and nothing of a secret or a party is ever logged. One seed is o
 
 import asyncio
 import json
+import re
 import traceback
 from collections.abc import Iterator
 from functools import cache
@@ -148,6 +149,8 @@ QUERIES = (
     ),
     *("?external_id=" + "x" * 3000, "?client=%ED%A0%80", "?limit=1&limit=2", "?&&&", "?=x", "?external_id=a;b"),
 )
+SHARED = re.compile(rb'"fuzz:[0-6]:')
+"""The names that several requests have."""
 METHODS = ("GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "POST", "TRACE", "PROPFIND", "M-SEARCH")
 VERDICT = b'{"outcome":"created","reason":"seen in the portal","upstream_id":"4711"}'
 
@@ -178,6 +181,8 @@ def request(seed: int) -> Call:
         headers[name] = rng.choice(VALUES[name] if rng.random() < 0.6 else ODD)
     if body is not None:
         headers[b"Content-Length"] = b"%d" % len(body)
+    if body is not None and SHARED.search(body):  # whoever has no time may leave a doubt, and others hear of that
+        headers.pop(b"X-Request-Timeout-Ms", None)
     lines = b"".join(b"%s: %s\r\n" % header for header in headers.items())
     head = f"{method} {path} HTTP/1.1\r\n".encode()
     wait = headers.get(b"X-Request-Timeout-Ms", b"").strip()

@@ -17,7 +17,7 @@ from tests.proof.row import Found, Tick, all_of
 from tests.proof.spawner import Victim
 from tests.proof.witness import Witness, witnessing
 
-TIMES = Times(settle="100ms")
+TIMES = Times(timeout="1s", settle="100ms")
 SECONDS = 10.0
 
 
