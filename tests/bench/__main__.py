@@ -1,13 +1,147 @@
-"""`make bench`: every benchmark, one after the other; each has options of its own, see `python -m tests.bench.NAME`."""
+"""`make bench`: what an invoice costs here and at the alternatives; `python -m tests.bench --help` says more."""
 
+import argparse
 import asyncio
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 
-from tests.bench import hung, journal
+from msgspec import structs
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.bench import figures, hung, journal, machine, picture, tools
+from tests.bench.contestants import NAMES
+from tests.bench.figures import Part
+from tests.bench.parts import ALONE, FORMS, PARTS, Piece
+from tests.bench.rounds import Form
+
+EPILOG = """\
+examples:
+  python -m tests.bench                          every part in full; takes two hours and 10 GB of disk
+  python -m tests.bench --short                  every part in small; takes minutes
+  python -m tests.bench --short peers start      only these
+  python -m tests.bench peers --only gateway --only node --rounds 9
+
+The program under test has the first core for itself; load, upstream and database have the second. What was measured is
+written to tests/bench/bench.json, part by part, and the comparison to tests/bench/bench.svg; a part that is not run
+keeps its figures. What cannot be installed stands in the table, with the reason.
+exit codes: 0 measured, 1 something failed, 2 wrong usage, 130 interrupted
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    told = [(piece.name, piece.words) for piece in PARTS] + list(ALONE.items())
+    listed = "\n".join(f"  {name:<14}{words}" for name, words in told)
+    made = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=f"Measure what an invoice costs, on this machine.\n\nparts:\n{listed}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("parts", nargs="*", metavar="PART", help="only these; all of them, if none is named")
+    made.add_argument("--short", action="store_true", help="shorter rounds, fewer of them, shorter series")
+    made.add_argument("--seconds", type=float, metavar="S", help="seconds of each measurement, at least 1")
+    made.add_argument("--rounds", type=int, metavar="N", help="how often each is measured")
+    made.add_argument(
+        "--only", action="append", choices=list(NAMES), metavar="NAME", help=f"of peers only: {', '.join(NAMES)}"
+    )
+    return made
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Leave the first core to the program under test: this process and what it starts run on the second."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {machine.LOAD_CORE})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+async def measure(piece: Piece, form: Form, only: Sequence[str], console: Console) -> Part:
+    """Measure a part, before everybody's eyes."""
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task(piece.name, total=piece.count(form, only))
+        with aside():
+            rows = await piece.run(form, partial(progress.advance, bar), only)
+        progress.update(bar, total=progress.tasks[bar].completed)
+    today = datetime.now(UTC).date().isoformat()
+    return Part(piece.words, form.name, form.seconds, form.rounds, today, machine.this(), rows)
+
+
+def keep(piece: Piece, part: Part, only: Sequence[str]) -> None:
+    """Write what was measured, unless it is a part of a comparison, which would say less than the one before."""
+    if not only:
+        parts = {**figures.read(), piece.name: part}
+        figures.write({each.name: parts[each.name] for each in PARTS if each.name in parts})
+        if piece.compared:
+            picture.FILE.write_text(picture.drawn(part))
+
+
+def show(piece: Piece, part: Part, console: Console) -> None:
+    """The table of a part, with its spread and its notes."""
+    titles, lines = figures.table(part.rows, compared=piece.compared, wide=True)
+    table = Table(*titles, title=f"{piece.words} ({part.form}: {part.rounds} rounds of {part.seconds:g} s)")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in lines:
+        table.add_row(*(cell.replace("**", "").replace("`", "") for cell in line))
+    console.print(table)
+    for row in part.rows:
+        if row.note:
+            console.print(f"{row.words}: {row.note}".replace("**", ""), markup=False, highlight=False, soft_wrap=True)
+
+
+def alone(name: str, form: Form) -> None:
+    """The parts that print for themselves."""
+    few = form.name == FORMS["short"].name
+    if name == "journal":
+        asyncio.run(journal.main(count=1000 if few else 5000, concurrent=64, rounds=form.rounds))
+    else:
+        hung.show(asyncio.run(hung.main(hung.Options(seconds=3.0 if few else 10.0, rounds=form.rounds))))
+
+
+def run(chosen: Sequence[str], form: Form, only: Sequence[str], console: Console) -> None:
+    """Measure what was chosen, one part after the other, and show each as soon as it is there."""
+    machine.many_files()
+    for piece in PARTS:
+        if piece.name in chosen:
+            part = asyncio.run(measure(piece, form, only, console))
+            keep(piece, part, only)
+            show(piece, part, console)
+    for name in ALONE:
+        if name in chosen:
+            alone(name, form)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; the exit code."""
+    made, console = parser(), Console()
+    options = made.parse_args(arguments)
+    known = [*(piece.name for piece in PARTS), *ALONE]
+    if unknown := [name for name in options.parts if name not in known]:
+        made.error(f"there is no part {', '.join(unknown)}; there are {', '.join(known)}")
+    form = FORMS["short" if options.short else "long"]
+    given = {"seconds": options.seconds, "rounds": options.rounds}
+    form = structs.replace(form, **{name: value for name, value in given.items() if value is not None})
+    try:
+        tools.debian()
+        run(options.parts or known, form, options.only or (), console)
+    except (AssertionError, tools.Missing) as error:
+        console.print(str(error), markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.exit("options belong to one benchmark: python -m tests.bench.journal, python -m tests.bench.hung")
-    asyncio.run(journal.main(count=5000, concurrent=64, rounds=5))
-    print()  # noqa: T201 - for a person
-    hung.show(asyncio.run(hung.main(hung.Options())))
+    sys.exit(main())

@@ -29,21 +29,10 @@ from gateway.shell.configuration import load
 from gateway.shell.gateway import new_id
 from gateway.shell.journal import Store
 from gateway.shell.journal.sqlite import SqliteStore
+from tests.bench.nothing import Nothing
 from tests.support.postgres import postgres_store
 
 BILLING = Caller("billing")
-
-
-class Nothing:
-    """A store that keeps nothing: what the benchmark itself costs."""
-
-    async def claim(self, entry: Entry) -> tuple[bool, Entry]:
-        """At once."""
-        return True, entry
-
-    async def replace(self, was: Entry, now: Entry) -> bool:  # noqa: ARG002 - nothing is kept
-        """At once."""
-        return True
 
 
 def sample() -> tuple[Entry, Entry]:
@@ -81,7 +70,7 @@ def sample() -> tuple[Entry, Entry]:
     return claimed, stepped(claimed, "created", time.time(), upstream_id="1", result=result, response=kept)
 
 
-async def measure(store: Store | Nothing, count: int, concurrent: int) -> tuple[float, float]:
+async def measure(store: Store, count: int, concurrent: int) -> tuple[float, float]:
     """CPU seconds and seconds of `count` invoices."""
     claimed, concluded = sample()
     numbers = iter(range(count))
@@ -117,7 +106,7 @@ async def main(count: int, concurrent: int, rounds: int) -> None:
     """Measure each store, in turns, and print the medians."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        stores: dict[str, Store | Nothing] = {
+        stores: dict[str, Store] = {
             "nothing": Nothing(),
             "sqlite": await stack.enter_async_context(sqlite(folder)),
             "postgresql": await stack.enter_async_context(postgres_store()),

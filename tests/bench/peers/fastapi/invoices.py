@@ -213,9 +213,7 @@ def normalize(invoice: Invoice, taken: dict[str, str], status: int, content: byt
         external_id=invoice.external_id,
         outcome="created",
         created_at=datetime.now(UTC),
-        invoice=Stated(
-            id=answer.data.invoiceId, totals=StatedTotals(tax_inclusive_total=amount, amount_due=amount)
-        ),
+        invoice=Stated(id=answer.data.invoiceId, totals=StatedTotals(tax_inclusive_total=amount, amount_due=amount)),
         upstream=UpstreamAnswer(
             name=taken["upstream"],
             dialect=TABLES["dialect"],
