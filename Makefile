@@ -36,7 +36,7 @@ check-deploy: $(VENV)/.checkov ## the manifests against a catalogue of good prac
 prove: $(VENV)/.dev ## never twice, never lost: hours of kills, outages and seeds; ARGS="--help" says how to have less
 	@$(BIN)/python -W error -m tests.proof $(ARGS)
 
-bench: $(VENV)/.dev ## what the journal costs an invoice, and what a hung upstream costs another, on this machine
+bench: $(VENV)/.dev ## what an invoice costs here and at the alternatives, on this machine; ARGS="--short" takes minutes
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: $(VENV)/.dev ## put the code into its form

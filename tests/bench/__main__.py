@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from msgspec import structs
 from rich.console import Console
@@ -17,7 +18,7 @@ from rich.table import Table
 from tests.bench import figures, hung, journal, machine, picture, tools
 from tests.bench.contestants import NAMES
 from tests.bench.figures import Part
-from tests.bench.parts import ALONE, FORMS, PARTS, Piece
+from tests.bench.parts import ALONE, FORMS, LONG, PARTS, SHORT, Piece
 from tests.bench.rounds import Form
 
 EPILOG = """\
@@ -29,7 +30,8 @@ examples:
 
 The program under test has the first core for itself; load, upstream and database have the second. What was measured is
 written to tests/bench/bench.json, part by part, and the comparison to tests/bench/bench.svg; a part that is not run
-keeps its figures. What cannot be installed stands in the table, with the reason.
+keeps its figures, and so does one in full when it is run in small. What cannot be installed stands in the table, with
+the reason.
 exit codes: 0 measured, 1 something failed, 2 wrong usage, 130 interrupted
 """
 
@@ -77,19 +79,23 @@ async def measure(piece: Piece, form: Form, only: Sequence[str], console: Consol
     return Part(piece.words, form.name, form.seconds, form.rounds, today, machine.this(), rows)
 
 
-def keep(piece: Piece, part: Part, only: Sequence[str]) -> None:
-    """Write what was measured, unless it is a part of a comparison, which would say less than the one before."""
-    if not only:
-        parts = {**figures.read(), piece.name: part}
-        figures.write({each.name: parts[each.name] for each in PARTS if each.name in parts})
-        if piece.compared:
-            picture.FILE.write_text(picture.drawn(part))
+def keep(piece: Piece, part: Part, file: Path = figures.FILE, drawing: Path = picture.FILE) -> bool:
+    """Write what was measured, unless what is there says more: short never replaces long. Whether it did."""
+    parts = figures.read(file)
+    if part.form != LONG and piece.name in parts and parts[piece.name].form == LONG:
+        return False
+    parts[piece.name] = part
+    figures.write({each.name: parts[each.name] for each in PARTS if each.name in parts}, file)
+    if piece.compared:
+        drawing.write_text(picture.drawn(part))
+    return True
 
 
 def show(piece: Piece, part: Part, console: Console) -> None:
     """The table of a part, with its spread and its notes."""
     titles, lines = figures.table(part.rows, compared=piece.compared, wide=True)
     table = Table(*titles, title=f"{piece.words} ({part.form}: {part.rounds} rounds of {part.seconds:g} s)")
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for line in lines:
@@ -102,7 +108,7 @@ def show(piece: Piece, part: Part, console: Console) -> None:
 
 def alone(name: str, form: Form) -> None:
     """The parts that print for themselves."""
-    few = form.name == FORMS["short"].name
+    few = form.name == SHORT
     if name == "journal":
         asyncio.run(journal.main(count=1000 if few else 5000, concurrent=64, rounds=form.rounds))
     else:
@@ -115,8 +121,9 @@ def run(chosen: Sequence[str], form: Form, only: Sequence[str], console: Console
     for piece in PARTS:
         if piece.name in chosen:
             part = asyncio.run(measure(piece, form, only, console))
-            keep(piece, part, only)
             show(piece, part, console)
+            if only or not keep(piece, part):
+                console.print("not written down: what is there says more")
     for name in ALONE:
         if name in chosen:
             alone(name, form)
@@ -129,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = [*(piece.name for piece in PARTS), *ALONE]
     if unknown := [name for name in options.parts if name not in known]:
         made.error(f"there is no part {', '.join(unknown)}; there are {', '.join(known)}")
-    form = FORMS["short" if options.short else "long"]
+    form = FORMS[SHORT if options.short else LONG]
     given = {"seconds": options.seconds, "rounds": options.rounds}
     form = structs.replace(form, **{name: value for name, value in given.items() if value is not None})
     try:

@@ -32,6 +32,11 @@ class Spread(Struct, frozen=True):
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """How far the rounds lie from their middle, as a share of the median."""
+        return (self.high - self.low) / 2 / self.median if self.median else 0.0
+
 
 class Row(Struct, frozen=True):
     """What one contestant or one setting came to; without figures, the note says why."""
@@ -94,9 +99,9 @@ def ratio(rows: Sequence[Row], row: Row) -> str:
 
 
 def table(rows: Sequence[Row], *, compared: bool = False, wide: bool = False) -> tuple[list[str], list[list[str]]]:
-    """The titles and the cells of a table; `wide`: with the range of each figure, `compared`: with ratios."""
+    """The titles and the cells of a table; `wide`: with the spread of each figure, `compared`: with ratios."""
     names = columns(rows)
-    titles = ["", *(COLUMNS[name] for name in names), *(["the first row makes"] if compared else ())]
+    titles = ["", *(COLUMNS[name] for name in names), *(["first row"] if compared else ())]
     return titles, [_cells(rows, row, names, compared, wide) for row in rows]
 
 
@@ -110,12 +115,11 @@ def _cells(rows: Sequence[Row], row: Row, names: list[str], compared: bool, wide
 def _cell(figure: Spread | None, wide: bool) -> str:
     if figure is None:
         return "–"
-    most = f" ({shown(figure.low)}…{shown(figure.high)})" if wide else ""
-    return shown(figure.median) + most
+    return f"{shown(figure.median)} ±{figure.width:.0%}" if wide else shown(figure.median)
 
 
-def markdown(part: Part, *, compared: bool = False) -> str:
+def markdown(rows: Sequence[Row], *, compared: bool = False) -> str:
     """The table as the README has it."""
-    titles, lines = table(part.rows, compared=compared)
-    rows = [titles, ["---", *(["--:"] * (len(titles) - 1))], *lines]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    titles, lines = table(rows, compared=compared)
+    cells = [titles, ["---", *(["--:"] * (len(titles) - 1))], *lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -9,13 +9,10 @@ function init(arguments)
     file:close()
     local name = arguments[2]
     pause = tonumber(arguments[3])
-    local first, last = assert(body:find(MARK, 1, true))
-    head = wrk.format("POST", nil, {
-        ["Content-Type"] = "application/json",
-        ["Content-Length"] = #body,
-        ["Authorization"] = arguments[4],
-    }) .. body:sub(1, first - 1) .. name
-    tail = body:sub(last + 1)
+    local headers = { ["Content-Type"] = "application/json", ["Authorization"] = arguments[4] }
+    local whole = wrk.format("POST", nil, headers, body)
+    local first, last = assert(whole:find(MARK, 1, true))
+    head, tail = whole:sub(1, first - 1) .. name, whole:sub(last + 1)
     if pause == 0 then
         delay = nil
     end

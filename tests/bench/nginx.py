@@ -1,4 +1,4 @@
-"""nginx in its four parts: the upstream with its fixed answer, the bare proxy, and the translation in Lua and in njs."""
+"""nginx in its four parts: the upstream with its fixed answer, the bare proxy, the translation in Lua and in njs."""
 
 import os
 from pathlib import Path

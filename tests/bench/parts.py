@@ -9,9 +9,10 @@ from tests.bench.contestants import CONTESTANTS
 from tests.bench.figures import Row
 from tests.bench.rounds import Form, Tick
 
+LONG, SHORT = "long", "short"
 FORMS = {
-    "long": Form(
-        name="long",
+    LONG: Form(
+        name=LONG,
         seconds=10.0,
         warm=3.0,
         rounds=5,
@@ -21,8 +22,8 @@ FORMS = {
         idle=5000,
         starts=20,
     ),
-    "short": Form(
-        name="short",
+    SHORT: Form(
+        name=SHORT,
         seconds=2.0,
         warm=1.0,
         rounds=3,

@@ -8,6 +8,7 @@ from tests.bench.figures import COLUMNS, Part, Row, shown
 FILE = Path(__file__).parent / "bench.svg"
 WIDTH, LEFT, RIGHT = 860, 300, 150
 TOP, STEP, BAR = 44, 30, 18
+HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
 STYLE = """\
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-weight: 600; } .small { fill: #59636e; font-size: 12px; }
@@ -25,8 +26,7 @@ def drawn(part: Part) -> str:
     how = f"medians of {part.rounds} rounds of {part.seconds:g} s, {part.date}, {part.machine.processor}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
-            f' aria-label="{COLUMNS["rate"]} of each program, on one core">',
+            HEAD.format(width=WIDTH, height=height, label=f"{COLUMNS['rate']} of each program, on one core"),
             f"<style>\n{STYLE}\n</style>",
             f'<text class="title" x="10" y="20">{COLUMNS["rate"]} on one core, and {COLUMNS["cpu"]}</text>',
             *(_bar(row, most, index) for index, row in enumerate(rows)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from tests.support.programs import ROOT
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.01
 LAST_WORDS = 2000
+PORTS = (20_000, 32_000)
+"""Below those that outgoing connections get."""
 
 
 class Command(Struct, frozen=True):
@@ -42,15 +45,23 @@ class Running:
         self._process = process
         self._log = log
 
+    def runs(self) -> None:
+        """Say that it runs.
+
+        Raises:
+            AssertionError: it has ended; says its last words.
+        """
+        assert self._process.returncode is None, self._log.read_text(errors="replace")[-LAST_WORDS:]
+
     async def listens(self) -> None:
         """Wait until it takes a connection.
 
         Raises:
-            AssertionError: it ended instead; says its last words.
+            AssertionError: it ended instead.
         """
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                assert self._process.returncode is None, self._log.read_text(errors="replace")[-LAST_WORDS:]
+                self.runs()
                 with suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", self._port)
                     writer.close()
@@ -78,9 +89,11 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    """A port that nobody listens on now, and that the kernel gives to no connection meanwhile."""
+    while True:
+        port = random.randrange(*PORTS)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @asynccontextmanager

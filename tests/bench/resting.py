@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.bench.contestants import gateway
 from tests.bench.figures import Row, spread
 from tests.bench.machine import PROGRAM_CORE
-from tests.bench.program import free_port, running
+from tests.bench.program import Running, free_port, running
 from tests.bench.rounds import MEGABYTE, Form, Tick
 from tests.bench.scene import TOKEN, Place, workplace
 
@@ -68,17 +68,18 @@ async def start(form: Form, tick: Tick) -> list[Row]:
             place, ops = Place(Path(name), free_port(), NOBODY), free_port()
             command = partial(gateway, ops_port=ops)(place)
             began = time.perf_counter()
-            async with running(command, PROGRAM_CORE, place.folder / "log", wait=False):
-                await ready(ops)
+            async with running(command, PROGRAM_CORE, place.folder / "log", wait=False) as program:
+                await ready(program, ops)
                 seconds.append((time.perf_counter() - began) * 1000)
         tick()
     return [Row("start", "from its start until it is ready", {"start": spread(seconds)})]
 
 
-async def ready(port: int) -> None:
+async def ready(program: Running, port: int) -> None:
     """Wait until `/readyz` on the operations port says yes."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
+            program.runs()
             with suppress(OSError, asyncio.IncompleteReadError):
                 head, _ = await asked(port, "/readyz", keep=False)
                 if b" 200 " in head.partition(b"\r\n")[0]:

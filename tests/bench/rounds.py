@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -15,6 +15,8 @@ from tests.bench.scene import TOKEN, Place, workplace
 from tests.bench.wrk import Heard, Load
 
 MEGABYTE = 1e6
+REST_SECONDS = 15.0
+LOOK_SECONDS = 0.1
 Tick = Callable[[], None]
 """Called after each thing that was measured."""
 
@@ -65,10 +67,23 @@ async def measured(programs: Sequence[Running], load: Load, warm: float) -> Samp
     share = structs.replace(load, connections=max(load.connections // len(programs), 1))
     if warm:
         await _all(programs, structs.replace(share, seconds=warm))
+        await quiet(programs)
     before = sum(program.cpu() for program in programs)
     heard = await _all(programs, share)
     used = sum(program.cpu() for program in programs) - before
+    assert all(each.requests for each in heard), "no invoice was answered"
     return Sample(_together(heard), used, sum(program.resident() for program in programs))
+
+
+async def quiet(programs: Sequence[Running]) -> None:
+    """Wait until what the last load has left under way is done, at most so long as an upstream may take."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_SECONDS):
+            while True:
+                before = sum(program.cpu() for program in programs)
+                await asyncio.sleep(LOOK_SECONDS)
+                if sum(program.cpu() for program in programs) - before < LOOK_SECONDS / 5:
+                    return
 
 
 async def _all(programs: Sequence[Running], load: Load) -> list[Heard]:

@@ -45,9 +45,9 @@ async def done(contestant: Contestant, answer: str, body: bytes) -> Done:
         async with playing(play) as upstream:
             place = Place(Path(folder), free_port(), f"127.0.0.1:{upstream.port}")
             async with running(contestant.command(place), PROGRAM_CORE, place.folder / "log") as program:
-                async with ClientSession() as session:
-                    async with session.post(f"{program.url}/v1/invoices", data=body, headers=HEADERS) as told:
-                        answered = _exactly(await told.read())
+                url = f"{program.url}/v1/invoices"
+                async with ClientSession() as session, session.post(url, data=body, headers=HEADERS) as told:
+                    answered = _exactly(await told.read())
                 assert len(upstream.requests) == 1, f"{len(upstream.requests)} requests to the upstream"
                 head, _, content = upstream.requests[0].partition(b"\r\n\r\n")
                 return Done(_line(head), _key(head), _exactly(content), told.status, answered)

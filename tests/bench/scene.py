@@ -1,4 +1,4 @@
-"""What every contestant gets: the same invoice, the same crosswalks, the same upstream, from the demo's configuration."""
+"""What every contestant gets: the same invoice, the same crosswalks, the same upstream, all from the demo."""
 
 import json
 import secrets
@@ -75,7 +75,7 @@ def tables() -> dict[str, Any]:
 
 
 def invoice(lines: int = 5) -> dict[str, Any]:
-    """The canonical invoice: the demo's, with so many lines; the totals are the caller's only if they are the demo's."""
+    """The canonical invoice: the demo's, with so many lines; totals only where they are the demo's own."""
     found: dict[str, Any] = json.loads(demo.INVOICE.read_text())
     found |= {"external_id": NAME, "labels": {"product": PRODUCTS[DIALECT]}}
     own = found["lines"]

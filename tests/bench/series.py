@@ -17,25 +17,32 @@ from tests.bench.figures import Row
 from tests.bench.machine import CORES, LOAD_CORE, PROGRAM_CORE
 from tests.bench.rounds import Form, Sample, Setting, Tick, in_turns, load, row, sample
 from tests.bench.scene import upstream, workplace
+from tests.bench.wrk import Load
 from tests.support.postgres import server
 
 WITH_DETAILS = 100_000
 """The newest rows have their details still; those of older ones were removed, as after `keep_bodies`."""
 BATCH = 10_000
+A_WAVE = 1000
+"""From so many connections on a measurement takes longer."""
 SECOND_CORE = CORES[2] if len(CORES) > 2 else LOAD_CORE
 COSTS = ("rate", "cpu", "p50", "p99")
 
 
 async def connections(form: Form, tick: Tick) -> list[Row]:
     """The same load over more and more connections."""
-    counts = form.connections
     with workplace() as name:
         async with upstream(scene.amount(same.body())) as there:
-            settings = {
-                str(count): Setting(gateway, load(Path(name), same.body(), form, connections=count)) for count in counts
-            }
+            wanted = load(Path(name), same.body(), form)
+            settings = {str(count): Setting(gateway, wider(wanted, count)) for count in form.connections}
             found = await in_turns(settings, dict.fromkeys(settings, there), form, tick)
     return [row(name, f"{int(name):,} connections", found[name], *COSTS, "memory") for name in settings]
+
+
+def wider(wanted: Load, connections: int) -> Load:
+    """The load over so many connections; longer where what is under way at its end would count for something."""
+    seconds = wanted.seconds * max(1.0, connections / A_WAVE)
+    return structs.replace(wanted, connections=connections, seconds=seconds)
 
 
 async def lines(form: Form, tick: Tick) -> list[Row]:

@@ -22,7 +22,7 @@ _runs = count(1)
 
 
 class Load(Struct, frozen=True):
-    """So many connections for so long, with the body in a file; each rests after an answer for `pause` ms on average."""
+    """So many connections for so long, with the body in a file; each rests for `pause` ms on average."""
 
     body: Path
     token: str
@@ -53,7 +53,7 @@ async def loaded(url: str, load: Load) -> Heard:
     """What is heard under a load.
 
     Raises:
-        AssertionError: wrk failed, or an invoice was not answered with a success.
+        AssertionError: wrk failed, or an invoice was answered otherwise than with a success.
     """
     name = f"{os.getpid() % 10**6:06d}{next(_runs):06d}"  # with the number of the request as long as the mark
     command = [*pinned(LOAD_CORE), str(DEBIAN / "usr/bin/wrk"), "-t1", f"-c{load.connections}", "--timeout", "20s"]
@@ -72,6 +72,5 @@ async def loaded(url: str, load: Load) -> Heard:
     told = re.search(r"^TOLD (.*)$", said, re.MULTILINE)
     assert told is not None, said
     heard = msgspec.json.decode(told[1], type=Heard)
-    assert heard.requests > 0, said
     assert heard.refused == heard.broken == 0, said
     return heard

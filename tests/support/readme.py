@@ -11,6 +11,7 @@ from gateway.core.dialect import Dialect
 from gateway.core.result import Disposition
 from gateway.shell.catalog import dialects
 from gateway.shell.metrics import Metrics
+from tests.bench import figures, pages
 from tests.proof.__main__ import FIGURES
 from tests.proof.rows import ROWS
 
@@ -29,6 +30,8 @@ def parts() -> dict[str, str]:
         "dialects": dialect_table(),
         "settings": settings_table(),
         "proof": proof_table(),
+        "speed": pages.comparison(figures.read()),
+        "costs": pages.costs(figures.read()),
         "metrics": metrics_table(),
     }
 
@@ -88,10 +91,10 @@ def _folded(names: str) -> str:
 
 def proof_table() -> str:
     """A row a claim: how often it is tried on every commit, and what the longest run found, and when."""
-    figures = json.loads(FIGURES.read_text())
+    longest = json.loads(FIGURES.read_text())
     rows = ["| tried | on every commit | the longest run | violations | seconds | on |", "|---|--:|--:|--:|--:|---|"]
     for row in ROWS:
-        one = figures[row.name]
+        one = longest[row.name]
         measured = f"{one['runs']:,} | {one['violations']:,} | {one['seconds']:,.0f} | {one['date']}"
         rows.append(f"| {row.claim} | {row.count(1.0, commit=True):,} | {measured} |")
     return "\n".join(rows)

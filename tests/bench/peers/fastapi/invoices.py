@@ -149,7 +149,7 @@ class Result(BaseModel):
 class Made(BaseModel):
     """`data` of the upstream's answer."""
 
-    invoiceId: str
+    invoiceId: str  # noqa: N815 - the wire's name
     amount: Decimal
 
 
