@@ -21,6 +21,9 @@ from tests.bench.figures import Part
 from tests.bench.parts import ALONE, FORMS, LONG, PARTS, SHORT, Piece
 from tests.bench.rounds import Form
 
+WIDTH = 130
+"""Of tables that go into a file."""
+
 EPILOG = """\
 examples:
   python -m tests.bench                          every part in full; takes two hours and 10 GB of disk
@@ -95,7 +98,6 @@ def show(piece: Piece, part: Part, console: Console) -> None:
     """The table of a part, with its spread and its notes."""
     titles, lines = figures.table(part.rows, compared=piece.compared, wide=True)
     table = Table(*titles, title=f"{piece.words} ({part.form}: {part.rounds} rounds of {part.seconds:g} s)")
-    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for line in lines:
@@ -132,6 +134,8 @@ def run(chosen: Sequence[str], form: Form, only: Sequence[str], console: Console
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; the exit code."""
     made, console = parser(), Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     options = made.parse_args(arguments)
     known = [*(piece.name for piece in PARTS), *ALONE]
     if unknown := [name for name in options.parts if name not in known]:

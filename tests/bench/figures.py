@@ -115,7 +115,7 @@ def _cells(rows: Sequence[Row], row: Row, names: list[str], compared: bool, wide
 def _cell(figure: Spread | None, wide: bool) -> str:
     if figure is None:
         return "–"
-    return f"{shown(figure.median)} ±{figure.width:.0%}" if wide else shown(figure.median)
+    return f"{shown(figure.median)} ±{figure.width:.0%}" if wide and figure.width else shown(figure.median)
 
 
 def markdown(rows: Sequence[Row], *, compared: bool = False) -> str:

@@ -17,6 +17,7 @@ from tests.bench.wrk import Heard, Load
 MEGABYTE = 1e6
 REST_SECONDS = 15.0
 LOOK_SECONDS = 0.1
+MOST_SECONDS = 30.0
 Tick = Callable[[], None]
 """Called after each thing that was measured."""
 
@@ -71,7 +72,9 @@ async def measured(programs: Sequence[Running], load: Load, warm: float) -> Samp
     before = sum(program.cpu() for program in programs)
     heard = await _all(programs, share)
     used = sum(program.cpu() for program in programs) - before
-    assert all(each.requests for each in heard), "no invoice was answered"
+    if not all(each.requests for each in heard):  # too short for this load on this machine
+        assert load.seconds < MOST_SECONDS, f"no invoice was answered in {load.seconds:g} s"
+        return await measured(programs, structs.replace(load, seconds=load.seconds * 4), warm)
     return Sample(_together(heard), used, sum(program.resident() for program in programs))
 
 

@@ -1,6 +1,7 @@
 """What an invoice costs the gateway as something grows: connections, lines, rows of the journal; and by the store."""
 
 import json
+import time
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
@@ -9,6 +10,7 @@ from sqlite3 import Connection
 
 from msgspec import structs
 
+from gateway.core.ids import uuid7
 from gateway.core.journal import Entry
 from gateway.shell.journal.sqlite_file import INSERT, INSERTED, opened
 from tests.bench import journal, same, scene
@@ -23,9 +25,11 @@ from tests.support.postgres import server
 WITH_DETAILS = 100_000
 """The newest rows have their details still; those of older ones were removed, as after `keep_bodies`."""
 BATCH = 10_000
-A_WAVE = 1000
+A_WAVE = 500
 """From so many connections on a measurement takes longer."""
 SECOND_CORE = CORES[2] if len(CORES) > 2 else LOAD_CORE
+FEW = 16
+"""Connections for invoices of many lines, each of which takes a while."""
 COSTS = ("rate", "cpu", "p50", "p99")
 
 
@@ -52,7 +56,7 @@ async def lines(form: Form, tick: Tick) -> list[Row]:
         for count in form.lines:  # each amount has an upstream of its own
             body = json.dumps(scene.invoice(count)).encode()
             async with upstream(scene.amount(body)) as there:
-                settings = {str(count): Setting(gateway, load(Path(name), body, form))}
+                settings = {str(count): Setting(gateway, load(Path(name), body, form, connections=FEW))}
                 found |= await in_turns(settings, dict.fromkeys(settings, there), form, tick)
     return [row(name, f"{int(name):,} lines", found[name], *COSTS) for name in found]
 
@@ -87,6 +91,7 @@ def fill(path: Path, before: int, count: int) -> None:
 
 
 def _insert(db: Connection, concluded: Entry, numbers: range, count: int) -> None:
+    now = time.time_ns() // 1_000_000  # of today: nothing is old enough to be removed while it is measured
     bare = structs.replace(concluded, body=b"", dispatch=b"", result=b"", response=b"")
     db.executemany(
         INSERT,
@@ -94,7 +99,7 @@ def _insert(db: Connection, concluded: Entry, numbers: range, count: int) -> Non
             INSERTED(
                 structs.replace(
                     concluded if number >= count - WITH_DETAILS else bare,
-                    id=f"{number:08x}-0000-7000-8000-000000000000",
+                    id=uuid7(now - count + number, number.to_bytes(10, "big")),
                     external_id=f"before:{number}",
                     upstream_id=f"before:{number}",
                 )
