@@ -26,7 +26,7 @@ WIDTH = 130
 
 EPILOG = """\
 examples:
-  python -m tests.bench                          every part in full; takes two hours and 10 GB of disk
+  python -m tests.bench                          every part in full; takes an hour and 5 GB of disk
   python -m tests.bench --short                  every part in small; takes minutes
   python -m tests.bench --short peers start      only these
   python -m tests.bench peers --only gateway --only node --rounds 9
@@ -34,7 +34,7 @@ examples:
 The program under test has the first core for itself; load, upstream and database have the second. What was measured is
 written to tests/bench/bench.json, part by part, and the comparison to tests/bench/bench.svg; a part that is not run
 keeps its figures, and so does one in full when it is run in small. What cannot be installed stands in the table, with
-the reason.
+the reason. `pytest tests/test_readme.py --update` puts the figures into the README.
 exit codes: 0 measured, 1 something failed, 2 wrong usage, 130 interrupted
 """
 
@@ -144,7 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {"seconds": options.seconds, "rounds": options.rounds}
     form = structs.replace(form, **{name: value for name, value in given.items() if value is not None})
     try:
-        tools.debian()
+        for name in tools.PLACES:
+            tools.program(name)
         run(options.parts or known, form, options.only or (), console)
     except (AssertionError, tools.Missing) as error:
         console.print(str(error), markup=False, highlight=False)

@@ -12,19 +12,25 @@ from tests.bench.rounds import Form, Setting, Tick, figures, in_turns, load, row
 from tests.bench.scene import Place, upstream, workplace
 from tests.bench.tools import Missing, environment
 
+MOST_TOLD = 300
+
 
 async def able(contestants: Sequence[Contestant]) -> dict[str, str]:
     """Why a contestant is not measured: it could not be had, does not run, or does something else. Empty: it is."""
-    found = {}
+    expected, found = await same.wanted(), {}
     for contestant in contestants:
         try:
-            wrong = await same.unlike(contestant)
-            found[contestant.name] = f"not measured, does something else: {'; '.join(wrong)}" if wrong else ""
+            wrong = await same.unlike(contestant, expected)
+            found[contestant.name] = _short(f"not measured, does something else: {'; '.join(wrong)}") if wrong else ""
         except Missing as missing:
-            found[contestant.name] = f"not installed: {missing}"
+            found[contestant.name] = _short(f"not installed: {missing}")
         except (AssertionError, OSError, TimeoutError) as error:
-            found[contestant.name] = f"not measured, does not run: {error}".replace("\n", " ")[:300]
+            found[contestant.name] = _short(f"not measured, does not run: {error}")
     return found
+
+
+def _short(why: str) -> str:
+    return " ".join(why.split())[:MOST_TOLD]
 
 
 async def peers(form: Form, tick: Tick, chosen: Sequence[str] = ()) -> list[Row]:

@@ -51,7 +51,8 @@ def _node(place: Place) -> Command:
 
 def _nginx(kind: str) -> Callable[[Place], Command]:
     def command(place: Place) -> Command:
-        tools.debian()
+        if kind != "proxy":  # the modules are of the same build
+            tools.debian()
         words = nginx.gateway(kind, place.folder, place.port, place.upstream, tables())
         return Command(words, place.port, {**peer_environment(place), **tools.environment()})
 

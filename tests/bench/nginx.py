@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from tests.bench.tools import DEBIAN, PEERS
+from tests.bench.tools import DEBIAN, PEERS, program
 
-BINARY = DEBIAN / "usr/sbin/nginx"
 MODULES = DEBIAN / "usr/lib/nginx/modules"
 CONNECTIONS = 16_384
 KEPT = 5_120
@@ -117,4 +116,4 @@ def _written(folder: Path, inner: str, modules: tuple[str, ...]) -> tuple[str, .
     text = MAIN.format(modules=loaded, user=user, folder=folder, connections=CONNECTIONS, inner=inner)
     path = folder / "nginx.conf"
     path.write_text(text)
-    return (str(BINARY), "-p", str(folder), "-e", "stderr", "-c", str(path))
+    return (program("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(path))

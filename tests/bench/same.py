@@ -95,9 +95,14 @@ def body() -> bytes:
     return json.dumps(invoice()).encode()
 
 
-async def unlike(contestant: Contestant) -> list[str]:
-    """What a contestant does otherwise than the gateway, for the invoice that is measured."""
-    expected = await done(CONTESTANTS[0], canned(), body())
-    assert expected.status == 201, expected
-    assert expected.answered["external_id"] == NAME
+async def wanted() -> Done:
+    """What the gateway does with the invoice that is measured."""
+    found = await done(CONTESTANTS[0], canned(), body())
+    assert found.status == 201, found
+    assert found.answered["external_id"] == NAME
+    return found
+
+
+async def unlike(contestant: Contestant, expected: Done) -> list[str]:
+    """What a contestant does otherwise than the gateway; one that does not translate is not compared."""
     return differences(expected, await done(contestant, canned(), body())) if contestant.translates else []

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 PEERS = Path(__file__).parent / "peers"
@@ -18,6 +19,7 @@ PACKAGES = (
     "wrk nginx libnginx-mod-http-ndk libnginx-mod-http-lua libnginx-mod-http-js lua-resty-core lua-resty-lrucache"
     " lua-cjson libluajit2-5.1-2 libpcre3"
 )
+PLACES = {"wrk": "usr/bin/wrk", "nginx": "usr/sbin/nginx"}
 PATIENCE_SECONDS = 300
 LAST_WORDS = 200
 
@@ -42,6 +44,22 @@ def debian() -> None:
             package.unlink()
 
     _once(DEBIAN, PACKAGES.encode(), unpack)
+
+
+@cache
+def program(name: str) -> str:
+    """`wrk` or `nginx`: Debian's, or else what the machine has.
+
+    Raises:
+        Missing: it has none either.
+    """
+    try:
+        debian()
+    except Missing:
+        if (found := shutil.which(name)) is None:
+            raise
+        return found
+    return str(DEBIAN / PLACES[name])
 
 
 def fastapi() -> Path:
