@@ -11,8 +11,6 @@ from tests.bench.rounds import Form, Tick
 from tests.bench.scene import workplace
 from tests.support.programs import ROOT
 
-OPTIONS = "--strict-markers --import-mode=importlib -p no:schemathesis -p no:xdist -p no:cacheprovider"
-"""Those of every test run, less what keeps the benchmarks out of it."""
 MICROSECONDS = 1e6
 
 
@@ -20,7 +18,7 @@ async def steps(form: Form, tick: Tick) -> list[Row]:
     """Microseconds of each step; the range is from its first quartile to its third."""
     with workplace() as name:
         file = Path(name) / "steps.json"
-        command = [*pinned(PROGRAM_CORE), sys.executable, "-m", "pytest", "-q", "-o", f"addopts={OPTIONS}"]
+        command = [*pinned(PROGRAM_CORE), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [f"--benchmark-json={file}", f"--benchmark-max-time={min(form.seconds / 10, 1.0)}"]
         process = await asyncio.create_subprocess_exec(
             *(*command, "--benchmark-disable-gc", "tests/bench/test_core.py"),
