@@ -23,7 +23,8 @@ def drawn(part: Part) -> str:
     rows = [row for row in part.rows if "rate" in row.figures]
     most = max((row.figures["rate"].median for row in rows), default=1.0)
     height = TOP + STEP * len(rows) + 20
-    how = f"{part.form} form, medians of {part.rounds} rounds of {part.seconds:g} s, {part.date}, {part.machine.processor}"
+    how = f"{part.form} form, medians of {part.rounds} rounds of {part.seconds:g} s"
+    how += f", {part.date}, {part.machine.processor}"
     return "\n".join(
         [
             HEAD.format(width=WIDTH, height=height, label=f"{COLUMNS['rate']} of each program, on one core"),
