@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 import sys
 import time
 from pathlib import Path
@@ -60,7 +61,7 @@ class Nothing:
         """Nothing is in doubt."""
         return []
 
-    async def purge(self, before: str, limit: int) -> int:  # noqa: ARG002
+    async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:  # noqa: ARG002
         """Nothing to remove."""
         return 0
 
