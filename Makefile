@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests share nothing, so they run side by side; twice as many as there are processors, since most of them wait.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# What one run of the tests may use; the tests share nothing, so they run side by side.
+WORKERS ?= auto
 # The lock files name everything: nothing is resolved anew, so that a release of today cannot break an old lock.
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 
