@@ -7,6 +7,7 @@ raises the same error whether the upstream closed before or after it read the re
 import asyncio
 import math
 import os
+import select
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -39,19 +40,34 @@ _LEFT: ContextVar[Callable[[], float]] = ContextVar("left")
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connects, and looks at the deadline again once the connection stands: right before the first byte.
+    """Connects, and looks at connection and deadline again once it stands: right before the first byte.
 
     A process that was paused while it connected finds its connection ready when it goes on; by then its claim may be
-    somebody else's.
+    somebody else's. What came unasked over an idle connection would be taken for the next request's answer, and an
+    invoice be told created by another's words.
     """
 
-    async def connect(self, *args: Any, **more: Any) -> Connection:  # noqa: ANN401 - passed on as they are
+    async def connect(self, req: aiohttp.ClientRequest, *args: Any, **more: Any) -> Connection:  # noqa: ANN401
         """See `BaseConnector.connect`; a connection that comes too late is a connect timeout."""
-        made = await super().connect(*args, **more)
+        while True:
+            kept = req.connection_key in self._conns
+            made = await super().connect(req, *args, **more)
+            if not (kept and _spoken(made)):
+                break
+            made.close()
         if _LEFT.get()() <= 0:
             made.release()
             raise TimeoutError
         return made
+
+
+def _spoken(kept: Connection) -> bool:
+    """Whether an upstream said something, or ended, while its connection was idle; also what nobody has read yet."""
+    if kept.protocol is None or kept.protocol.should_close or kept.transport is None:
+        return True
+    look = select.poll()
+    look.register(kept.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(look.poll(0))
 
 
 def session(*, reuse: bool = True) -> aiohttp.ClientSession:

@@ -587,3 +587,50 @@ async def test_a_process_that_was_paused_while_it_connected_sends_nothing(
         assert len(peer.requests) == before
         assert isinstance(await send(session, peer.url), Reply)
         assert peer.connections == 1
+
+
+async def unasked(rest: bytes, read: bool) -> tuple[list[bytes], int]:
+    """The bodies that two requests get, where `rest` comes after the first answer, unasked; and the connections."""
+    said = asyncio.Event()
+
+    async def play(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.read(reader)
+        writer.write(ok(b'{"number": %d}' % len(peer.requests)))
+        if len(peer.requests) == 1:
+            await said.wait()
+            writer.write(rest)
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    session = client.session()
+    async with playing(play) as peer:
+        sender, bodies = Sender(peer.url, DIALECT, ANONYMOUS, session), list[bytes]()
+        for number in range(2):
+            seen = await sender.send(Request("POST", "/x", b"{}"), lambda: 5.0)
+            assert isinstance(seen, Reply)
+            bodies.append(seen.body)
+            if not read:
+                _unread(session)
+            said.set()
+            await asyncio.sleep(0.05 * (not number))
+        connections = peer.connections
+    await client.closed(session)
+    return bodies, connections
+
+
+def _unread(session: aiohttp.ClientSession) -> None:
+    """Let what comes over idle connections from now on lie where it arrives, as on a machine that is busy."""
+    assert session.connector is not None
+    for kept in session.connector._conns.values():  # noqa: SLF001 - nobody else needs to know
+        for protocol, _ in kept:
+            if isinstance(protocol.transport, asyncio.Transport):
+                protocol.transport.pause_reading()
+
+
+TWICE = ok(b'{"number": 99}', "201 Created")
+
+
+@pytest.mark.parametrize(("rest", "read"), [(TWICE, True), (TWICE, False), (b"HTTP/1.1 201", False), (b"\r\n", False)])
+async def test_what_comes_unasked_is_never_taken_for_the_next_answer(rest: bytes, read: bool) -> None:
+    """An answer that comes twice, or late: the next request has a connection of its own, and its own answer."""
+    assert await unasked(rest, read) == ([b'{"number": 1}', b'{"number": 2}'], 2)
