@@ -112,6 +112,8 @@ def passes(breaker: Breaker, now: float) -> bool:
             return now >= until
         case HalfOpen():
             return False
+        case _:
+            assert_never(breaker)
 
 
 def admitted(breaker: Breaker) -> tuple[Breaker, bool]:
