@@ -12,7 +12,8 @@ from msgspec import structs
 
 from gateway.core.ids import uuid7
 from gateway.core.journal import Entry
-from gateway.shell.journal.sqlite_file import INSERT, INSERTED, opened
+from gateway.shell.journal.sqlite_file import claim
+from gateway.shell.journal.sqlite_schema import opened
 from tests.bench import journal, same, scene
 from tests.bench.contestants import gateway
 from tests.bench.figures import Row
@@ -93,20 +94,16 @@ def fill(path: Path, before: int, count: int) -> None:
 def _insert(db: Connection, concluded: Entry, numbers: range, count: int) -> None:
     now = time.time_ns() // 1_000_000  # of today: nothing is old enough to be removed while it is measured
     bare = structs.replace(concluded, body=b"", dispatch=b"", result=b"", response=b"")
-    db.executemany(
-        INSERT,
-        (
-            INSERTED(
-                structs.replace(
-                    concluded if number >= count - WITH_DETAILS else bare,
-                    id=uuid7(now - count + number, number.to_bytes(10, "big")),
-                    external_id=f"before:{number}",
-                    upstream_id=f"before:{number}",
-                )
-            )
-            for number in numbers
-        ),
-    )
+    for number in numbers:
+        claim(
+            db,
+            structs.replace(
+                concluded if number >= count - WITH_DETAILS else bare,
+                id=uuid7(now - count + number, number.to_bytes(10, "big")),
+                external_id=f"before:{number}",
+                upstream_id=f"before:{number}",
+            ),
+        )
 
 
 async def stores(form: Form, tick: Tick) -> list[Row]:

@@ -16,9 +16,9 @@ import pytest
 from msgspec import structs
 
 from gateway.core.journal import Entry, stepped
-from gateway.shell.journal import Query, StoreError, sqlite_file
+from gateway.shell.journal import Query, StoreError, sqlite_file, sqlite_schema
 from gateway.shell.journal.sqlite import SqliteStore
-from gateway.shell.journal.sqlite_file import APPLICATION_ID, MIGRATIONS
+from gateway.shell.journal.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from tests.support.stores import STATES, Clock, entry, opened
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +143,10 @@ async def test_a_newer_version_is_refused(path: Path) -> None:
     async with opened(lambda: SqliteStore(path)):
         pass
     sql(path, "PRAGMA user_version = 7")
-    assert await refusal(path) == "was written by a newer version (schema 7; this one knows 1); run that one"
+    assert (
+        await refusal(path)
+        == f"was written by a newer version (schema 7; this one knows {len(MIGRATIONS)}); run that one"
+    )
     assert sql(path, "PRAGMA user_version") == [(7,)]
 
 
@@ -195,7 +198,7 @@ async def _made(path: Path) -> None:
 
 async def test_a_setting_that_does_not_hold_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place where there can be no write-ahead log, say: what SQLite answers counts, not what it was asked for."""
-    monkeypatch.setitem(sqlite_file.SETTINGS, "page_size", 1000)
+    monkeypatch.setitem(sqlite_schema.SETTINGS, "page_size", 1000)
     assert await refusal(path) == "cannot have page_size 1000, only 4096; put it on a local disk"
 
 
@@ -225,7 +228,7 @@ async def test_an_opening_that_nobody_waits_for_can_be_closed(path: Path) -> Non
 def test_the_file_is_ours_and_durable(path: Path) -> None:
     """Its header says whose it is and of which version; every commit waits for the disk; no memory is shared."""
     for _ in range(2):
-        with closing(sqlite_file.opened(path, 0.0)) as db:
+        with closing(sqlite_schema.opened(path, 0.0)) as db:
             answers = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
             assert answers == {"synchronous": 2, "journal_mode": "wal"}
             assert {one.name for one in path.parent.iterdir()} == {"journal.db", "journal.db-wal"}
@@ -240,16 +243,33 @@ async def test_the_schema_is_brought_up_to_date_once(path: Path, monkeypatch: py
         await store.claim(first)
     good = "CREATE TABLE second (a) STRICT;".replace("(a)", "(a TEXT)")
     monkeypatch.setattr(
-        sqlite_file, "MIGRATIONS", (*MIGRATIONS, good, "CREATE TABLE third (a TEXT); SELECT * FROM no;")
+        sqlite_schema, "MIGRATIONS", (*MIGRATIONS, good, "CREATE TABLE third (a TEXT); SELECT * FROM no;")
     )
     assert (await refusal(path)).startswith("cannot be used: no such table")
-    assert sql(path, "PRAGMA user_version") == [(2,)]
-    assert sql(path, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'") == [("entries,second",)]
-    monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*MIGRATIONS, good, "CREATE TABLE third (a TEXT) STRICT;"))
+    assert sql(path, "PRAGMA user_version") == [(3,)]
+    assert sql(path, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'") == [("entries,sent,second",)]
+    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", (*MIGRATIONS, good, "CREATE TABLE third (a TEXT) STRICT;"))
     for _ in range(2):
         async with opened(lambda: SqliteStore(path)) as store:
             assert await store.get(first.id) == first
-    assert sql(path, "PRAGMA user_version") == [(3,)]
+    assert sql(path, "PRAGMA user_version") == [(4,)]
+
+
+async def test_a_file_of_the_first_version_keeps_what_it_holds(path: Path) -> None:
+    """Whatever its entries had, and nothing they had not."""
+    whole = entry(state="created", dispatch=b"how", result=b"{}", response=b"said", upstream_id="1")
+    bare = entry(id="0190-00000000", external_id="2", state="rejected", body=b"", dispatch=b"")
+    names = Entry.__struct_fields__
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"{MIGRATIONS[0]} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;")
+        for one in (whole, bare):
+            text = f"INSERT INTO entries ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+            db.execute(text, [None if getattr(one, name) == b"" else getattr(one, name) for name in names])
+        db.commit()
+    async with opened(lambda: SqliteStore(path)) as store:
+        assert [await store.get(one.id) for one in (whole, bare)] == [whole, bare]
+        assert (await store.claim(entry(id="3", external_id="2")))[0]
+        assert await store.purge("1", 10) == 1
 
 
 async def test_what_was_being_sent_is_due_at_once_when_it_is_opened(path: Path) -> None:
@@ -678,7 +698,7 @@ class Explained(sqlite3.Connection):
 @pytest.fixture
 def explained(path: Path) -> Iterator[Explained]:
     """A connection to an empty journal."""
-    sqlite_file.opened(path, 0.0).close()
+    sqlite_schema.opened(path, 0.0).close()
     db = sqlite3.connect(path, isolation_level=None, factory=Explained)
     db.plans = []
     yield db
@@ -686,6 +706,7 @@ def explained(path: Path) -> Iterator[Explained]:
 
 
 BY_STATE = "SEARCH entries USING INDEX entries_state (state=?)"
+DETAILS = "SEARCH sent USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"
 SORTED = "USE TEMP B-TREE FOR ORDER BY"
 
 
@@ -693,21 +714,24 @@ SORTED = "USE TEMP B-TREE FOR ORDER BY"
     ("query", "plan"),
     [
         # In the order that is wanted, until the limit is reached.
-        (Query(), ["SCAN entries USING INDEX sqlite_autoindex_entries_1"]),
-        (Query(after="1"), ["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (id<?)"]),
-        (Query(client="a"), ["SEARCH entries USING INDEX entries_client (client=?)"]),
-        (Query(client="a", after="1"), ["SEARCH entries USING INDEX entries_client (client=? AND id<?)"]),
-        *((Query(states=(state,)), [BY_STATE]) for state in STATES if state != "created"),
-        (Query(states=("unknown",), after="1"), ["SEARCH entries USING INDEX entries_state (state=? AND id<?)"]),
-        (Query(states=("unknown", "waiting")), [BY_STATE, BY_STATE]),
-        (Query(states=("unknown",), client="a"), [BY_STATE]),
-        (Query(states=("created",)), ["SCAN entries USING INDEX sqlite_autoindex_entries_1"]),
-        (Query(states=("created",), client="a"), ["SEARCH entries USING INDEX entries_client (client=?)"]),
+        (Query(), ["SCAN entries USING INDEX sqlite_autoindex_entries_1", DETAILS]),
+        (Query(after="1"), ["SEARCH entries USING INDEX sqlite_autoindex_entries_1 (id<?)", DETAILS]),
+        (Query(client="a"), ["SEARCH entries USING INDEX entries_client (client=?)", DETAILS]),
+        (Query(client="a", after="1"), ["SEARCH entries USING INDEX entries_client (client=? AND id<?)", DETAILS]),
+        *((Query(states=(state,)), [BY_STATE, DETAILS]) for state in STATES if state != "created"),
+        (
+            Query(states=("unknown",), after="1"),
+            ["SEARCH entries USING INDEX entries_state (state=? AND id<?)", DETAILS],
+        ),
+        (Query(states=("unknown", "waiting")), [BY_STATE, DETAILS, BY_STATE, DETAILS]),
+        (Query(states=("unknown",), client="a"), [BY_STATE, DETAILS]),
+        (Query(states=("created",)), ["SCAN entries USING INDEX sqlite_autoindex_entries_1", DETAILS]),
+        (Query(states=("created",), client="a"), ["SEARCH entries USING INDEX entries_client (client=?)", DETAILS]),
         # One key has few entries, one for each client.
-        (Query(external_id="1"), ["SEARCH entries USING INDEX entries_key (external_id=?)", SORTED]),
+        (Query(external_id="1"), ["SEARCH entries USING INDEX entries_key (external_id=?)", DETAILS, SORTED]),
         (
             Query(external_id="1", client="a", states=("unknown",)),
-            ["SEARCH entries USING INDEX entries_key (external_id=? AND client=?)", SORTED],
+            ["SEARCH entries USING INDEX entries_key (external_id=? AND client=?)", DETAILS, SORTED],
         ),
     ],
 )
@@ -730,7 +754,7 @@ def test_nothing_else_reads_the_whole_table(explained: Explained) -> None:
         "take": lambda: sqlite_file.take(explained, 1.0, "me", 1.0, 1),
         "doubts": lambda: sqlite_file.doubts(explained),
         "purge": lambda: sqlite_file.purge(explained, "1", 1),
-        "orphans": lambda: explained.execute(sqlite_file.ORPHANS, (1.0,)),
+        "orphans": lambda: explained.execute(sqlite_schema.ORPHANS, (1.0,)),
     }
     for name, ask in asked.items():
         explained.plans = []
@@ -741,15 +765,31 @@ def test_nothing_else_reads_the_whole_table(explained: Explained) -> None:
     due = "SEARCH entries USING COVERING INDEX entries_due (due_at<?)"
     assert plans == {
         "claim": [],
-        "bound": [by_key],
+        "bound": [by_key, DETAILS],
         "replace": [by_id],
-        "free": [by_key, by_id],
-        "get": [by_id],
-        "take": [due, by_id.replace("INDEX", "COVERING INDEX"), "LIST SUBQUERY 1", due],
+        "free": [by_key, DETAILS, by_id, by_id.replace("INDEX", "COVERING INDEX")],
+        "get": [by_id, DETAILS],
+        "take": [due, by_id, "LIST SUBQUERY 1", due],
         "doubts": [BY_STATE, "USE TEMP B-TREE FOR GROUP BY"],
-        "purge": [by_id, "LIST SUBQUERY 1", "SEARCH entries USING INDEX entries_body (id<?)"],
+        "purge": ["SEARCH sent USING INDEX sent_body (id<?)", "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)"],
         "orphans": [BY_STATE],
     }
+
+
+def test_what_is_too_large_changes_nothing(path: Path) -> None:
+    """Neither of the two rows, be it a claim or a change."""
+    with closing(sqlite_schema.opened(path, 0.0)) as db:
+        one = entry()
+        sqlite_file.claim(db, one)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4000)
+        large = stepped(one, "sending", 1.0, dispatch=b"." * 4000)
+        for change in (
+            lambda: sqlite_file.claim(db, entry(id="2", external_id="2", body=b"." * 4000)),
+            lambda: sqlite_file.replace(db, one, large),
+        ):
+            with pytest.raises(sqlite3.DataError):
+                change()
+        assert sqlite_file.page(db, Query()) == [structs.replace(one, body=b"", response=b"")]
 
 
 async def test_nobody_else_may_read_what_is_stored(tmp_path: Path) -> None:

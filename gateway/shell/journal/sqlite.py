@@ -21,6 +21,7 @@ from msgspec import Struct
 from gateway.core.journal import Doubts, Entry
 from gateway.shell.journal import IdTaken, Query, StoreError, UnstorableError
 from gateway.shell.journal import sqlite_file as file
+from gateway.shell.journal.sqlite_schema import opened
 
 T = TypeVar("T")
 
@@ -135,7 +136,7 @@ class SqliteStore:
         """What the thread does, from beginning to end."""
         failure: BaseException | None = None
         try:
-            with closing(file.opened(self.path, self.now())) as db:
+            with closing(opened(self.path, self.now())) as db:
                 self._loop.call_soon_threadsafe(_settle, self._opened, None)
                 self._serve(db)
         except BaseException as error:  # noqa: BLE001 - those who wait must hear of it, whatever it is
