@@ -5,7 +5,7 @@ Reading the file, secrets and crosswalk files is the shell's business; here ever
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -117,6 +117,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     max_in_flight: Count = 256
     body_timeout: Wait = "10s"
     drain_delay: Wait = "5s"
+    log_level: Literal["debug", "info", "warning"] = "info"
 
 
 Digest = Annotated[str, Meta(pattern=codes.SHA256)]

@@ -76,11 +76,13 @@ def serve(path: Path) -> int:
     service = Service(loaded)
 
     async def run() -> None:
-        await service.start()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         hurry = asyncio.Event()
+        stopped = stop_asked(hurry)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
+        if not await _begun(service, stopped):
+            return
         try:
-            if await until_stopped(hurry) is signal.SIGTERM:
+            if await stopped is signal.SIGTERM:
                 await service.drain(hurry)
         finally:
             await service.stop()
@@ -116,9 +118,22 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def until_stopped(hurry: asyncio.Event | None = None) -> signal.Signals:
-    """Wait for SIGTERM or SIGINT, and say which it was; `hurry` is set by a second one."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+async def _begun(service: Service, stopped: asyncio.Future[signal.Signals]) -> bool:
+    """Start; false where it was asked to stop meanwhile, and is not started."""
+    starting = asyncio.ensure_future(service.start())
+    await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return False
+    starting.result()
+    return True
+
+
+def stop_asked(hurry: asyncio.Event | None = None) -> asyncio.Future[signal.Signals]:
+    """From now on SIGTERM and SIGINT are waited for: which it was; `hurry` is set by a second one."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[signal.Signals] = loop.create_future()
 
     def stop(sign: signal.Signals) -> None:
         if not stopped.done():
@@ -128,8 +143,7 @@ async def until_stopped(hurry: asyncio.Event | None = None) -> signal.Signals:
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop, sign)
-    found: signal.Signals = await stopped
-    return found
+    return stopped
 
 
 def explain(path: Path, invoice: str, client: str, *, everywhere: bool, as_json: bool) -> int:
@@ -162,10 +176,11 @@ def sandbox(port: int) -> int:
     """`sandbox`."""
 
     async def run() -> None:
+        stopped = stop_asked()
         runner, bound = await sandbox_server.start("127.0.0.1", port)
         say(sandbox_server.describe(f"http://127.0.0.1:{bound}"))
         try:
-            await until_stopped()
+            await stopped
         finally:
             await sandbox_server.stop(runner)
 
@@ -186,7 +201,7 @@ def demo(ports: Ports, *, once: bool) -> int:
                 good = await tour.run(service.url, service.ops_url, f"http://127.0.0.1:{bound}", say)
                 if not once:
                     say("Everything stays up until you press Ctrl-C.")
-                    await until_stopped()
+                    await stop_asked()
             finally:
                 await service.stop()
         finally:

@@ -1,6 +1,7 @@
 """Listens for HTTP, with limits on how long and how large a request's head may be. The server is aiohttp's."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,16 @@ LINGER_SECONDS = 2.0
 HEAD_BYTES = 8190
 """The longest line of a request's head, and the longest header."""
 MOST_HEADERS = 64
+
+
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+Entry = Callable[[Handler], Handler]
+"""Makes what is asked first of what an application is asked."""
+
+
+def plain(asked: Handler) -> Handler:
+    """The application itself."""
+    return asked
 
 
 class Connection(RequestHandler):
@@ -94,8 +105,8 @@ class Connection(RequestHandler):
 class _Server(web.Server):
     """As `made`, with a `Connection` for each connection."""
 
-    def __init__(self, made: web.Server, **more: Any) -> None:  # noqa: ANN401 - passed on as they are
-        super().__init__(made.request_handler, request_factory=made.request_factory, **more)
+    def __init__(self, made: web.Server, entry: Entry, **more: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(entry(made.request_handler), request_factory=made.request_factory, **more)
         self._more = more
 
     def __call__(self) -> RequestHandler:
@@ -103,9 +114,10 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application."""
+    """Runs an application, asked through an `entry`."""
 
-    def __init__(self, app: web.Application, log: FilteringBoundLogger) -> None:
+    def __init__(self, app: web.Application, log: FilteringBoundLogger, entry: Entry = plain) -> None:
+        self._entry = entry
         # A packed body is refused; unpacking it all the same would only make aiohttp stumble over a broken one.
         super().__init__(
             app,
@@ -125,4 +137,4 @@ class Runner(web.AppRunner):
         await self.cleanup()
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), **self._kwargs)
+        return _Server(await super()._make_server(), self._entry, **self._kwargs)

@@ -11,6 +11,8 @@ from msgspec import structs
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from gateway.core.events import (
+    Answered,
+    Claimed,
     Committed,
     Concluded,
     Defect,
@@ -21,6 +23,7 @@ from gateway.core.events import (
     Refused,
     Reloaded,
     Routed,
+    Sending,
 )
 from gateway.shell import trace
 
@@ -31,8 +34,8 @@ def _render(_: object, __: str, event: EventDict) -> bytes:
     return _ENCODE(event)
 
 
-def logger(stream: BinaryIO | None = None) -> FilteringBoundLogger:
-    """A logger of JSON lines: time, level, event, then keys."""
+def logger(stream: BinaryIO | None = None, level: str = "info") -> FilteringBoundLogger:
+    """A logger of JSON lines: time, level, event, then keys; of this `level` and above."""
     made: FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(stream or sys.stdout.buffer),
         processors=[
@@ -40,7 +43,7 @@ def logger(stream: BinaryIO | None = None) -> FilteringBoundLogger:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     return made
@@ -69,14 +72,22 @@ def defect(error: Exception, request_id: str | None = None) -> Defect:
 
 
 def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
-    """A listener that prints events; never a party's name or address, never an upstream's words about one."""
+    """A listener that prints events; never a party's name or address, never an upstream's words about one.
+
+    An invoice that is created has one line; its steps are printed for those who debug.
+    """
+    steps = log.is_enabled_for(logging.DEBUG)
 
     def hear(event: Event) -> None:
+        if not steps and _is_step(event):
+            return
         found = trace.CURRENT.get()
         told = log if found is None else log.bind(trace_id=found.trace_id)
         match event:
             case Routed() | Committed() | InDoubt():
                 pass  # `concluded` says the first again; the others are for metrics
+            case Claimed() | Sending() | Answered(outcome="created"):
+                told.debug(str(type(event).__struct_config__.tag), **_rounded(event))
             case Concluded():
                 told.info("concluded", **_concluded(event))
             case Reconciled():
@@ -93,6 +104,11 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
                 told.info(str(type(event).__struct_config__.tag), **_rounded(event))
 
     return hear
+
+
+def _is_step(event: Event) -> bool:
+    """Whether it is a step that everything goes well with: `concluded` comes after it, or says why not."""
+    return isinstance(event, (Claimed, Sending)) or (isinstance(event, Answered) and event.outcome == "created")
 
 
 def _rounded(event: Event) -> dict[str, Any]:

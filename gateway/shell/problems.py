@@ -10,6 +10,7 @@ from msgspec import Struct
 from gateway.core.answer import Result, UpstreamAnswer
 from gateway.core.errors import Fault, OutcomeUnknown, Problem, Rejected, Unauthenticated, UpstreamUnavailable
 from gateway.core.problem_index import PROBLEMS, explanation, title
+from gateway.shell.written import Written
 
 RETRY_SECONDS = 5.0
 """What `Retry-After` says where nothing better is known."""
@@ -55,7 +56,7 @@ def response(problem: Problem, request_id: str, upstream: UpstreamAnswer | None 
     if problem.invoice is not None and kind.outcome in ("unknown", "pending"):
         headers["Location"] = f"/v1/invoices/{problem.invoice}"
     body = msgspec.json.encode(details)
-    return web.Response(status=kind.status, body=body, headers=headers, content_type="application/problem+json")
+    return Written(status=kind.status, body=body, headers=headers, content_type="application/problem+json")
 
 
 def of_result(result: Result, retry_after: float | None = None) -> Problem:

@@ -93,6 +93,7 @@ def pending(began: Config, now: Config) -> list[str]:
     fixed = {
         "server.listen": (began.server.listen, now.server.listen),
         "server.ops_listen": (began.server.ops_listen, now.server.ops_listen),
+        "server.log_level": (began.server.log_level, now.server.log_level),
         "journal.url": (began.journal.url, now.journal.url),
         "tracing": (began.tracing, now.tracing),
     }

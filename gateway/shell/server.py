@@ -5,10 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 from msgspec import structs
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from gateway.core.answer import ENCODER
 from gateway.core.errors import (
@@ -29,17 +27,19 @@ from gateway.core.journal import Entry
 from gateway.core.plan import Caller
 from gateway.core.results import stored_json
 from gateway.core.wording import quoted
-from gateway.shell import docs, logs, problems, trace
+from gateway.shell import docs, logs, problems, trace, written
 from gateway.shell.clients import Clients
 from gateway.shell.engine import Engine
 from gateway.shell.gateway import Answer, Preference, new_id
+from gateway.shell.health import expected, without_banner
 from gateway.shell.limits import Limits, Places
 from gateway.shell.requests import asked, flag, preferred, verdict_of, within
 from gateway.shell.standing import standings
 from gateway.shell.tracer import UNTRACED, Tracer
+from gateway.shell.written import JSON
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-JSON = "application/json"
+SUBMIT = "/v1/invoices"
 STARTED = web.RequestKey("started", float)
 REQUEST_ID = web.RequestKey("request_id", str)
 
@@ -75,8 +75,8 @@ class Api:
     def application(self) -> web.Application:
         """The API as an application."""
         app = web.Application(middlewares=[self._tracer.around(self._middleware)])
-        app.on_response_prepare.extend((_without_banner, _with_request_id, self._closing))
-        app.router.add_post("/v1/invoices", self.submit, expect_handler=expected)
+        app.on_response_prepare.extend((without_banner, _with_request_id, self._closing))
+        app.router.add_post(SUBMIT, self.submit, expect_handler=expected)
         app.router.add_get("/v1/invoices", self.page, expect_handler=expected)
         app.router.add_post("/v1/invoices/explain", self.explain, expect_handler=expected)
         app.router.add_get("/v1/invoices/{id:(?!explain$)[^{}/]+}", self.read, expect_handler=expected)
@@ -86,6 +86,21 @@ class Api:
         app.router.add_get("/problems/{slug}", self.problem_page, expect_handler=expected)
         app.add_routes(docs.routes())
         return app
+
+    def quick(self, otherwise: Handler) -> Handler:
+        """The API as a plain function: an invoice goes straight to `submit`, all else through the application."""
+        if self._tracer is not UNTRACED:  # a span asks for the route
+            return otherwise
+
+        async def entry(request: web.Request) -> web.StreamResponse:
+            if request.raw_path != SUBMIT or request.method != "POST" or "Expect" in request.headers:
+                return await otherwise(request)
+            answer = await self._middleware(request, self.submit)
+            await _with_request_id(request, answer)
+            await self._closing(request, answer)
+            return answer
+
+        return entry
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -141,14 +156,14 @@ class Api:
                 headers["Preference-Applied"] = "respond-async"
         elif answer.replayed:
             status, headers["Idempotent-Replayed"] = 200, "true"
-        return web.Response(status=status, body=_shown(request, answer.entry), headers=headers, content_type=JSON)
+        return written.json(_shown(request, answer.entry), status, headers)
 
     async def read(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices/ID`."""
         caller = await self._caller(request)
         with self._asking.one(self._limits.max_in_flight):
             entry = await self._records.read(request.match_info["id"], caller)
-        return _json(_shown(request, entry))
+        return written.json(_shown(request, entry))
 
     async def page(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices`."""
@@ -159,14 +174,14 @@ class Api:
         shown, more = found[: query.limit - 1], len(found) == query.limit
         items = b",".join(stored_json(entry) for entry in shown)
         following = msgspec.json.encode(shown[-1].id if more else None)
-        return _json(b'{"items":[' + items + b'],"next":' + following + b"}")
+        return written.json(b'{"items":[' + items + b'],"next":' + following + b"}")
 
     async def resolve(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/ID/resolve`."""
         caller = await self._caller(request)
         verdict = verdict_of(await self._body(request))
         result = await self._records.resolve(request.match_info["id"], verdict, caller)
-        return _json(ENCODER.encode(result))
+        return written.json(ENCODER.encode(result))
 
     async def explain(self, request: web.Request) -> web.Response:
         """`POST /v1/invoices/explain`."""
@@ -175,14 +190,14 @@ class Api:
             body = await self._body(request)
         everywhere = flag(request.query, "all_upstreams")
         found = explain(body, _key(request), caller, self._current().book, self._targets, all_upstreams=everywhere)
-        return _json(ENCODER.encode(found))
+        return written.json(ENCODER.encode(found))
 
     async def upstreams(self, request: web.Request) -> web.Response:
         """`GET /v1/upstreams`."""
         caller = await self._caller(request)
         setup = self._current()
         found = standings(setup.book.upstreams, setup.exchanges.lanes, caller)
-        return _json(msgspec.json.encode(found))
+        return written.json(msgspec.json.encode(found))
 
     async def problem_page(self, request: web.Request) -> web.Response:
         """`GET /problems/SLUG`."""
@@ -210,6 +225,8 @@ class Api:
         if (request.content_length or 0) > limits.max_body:
             raise TooLarge(f"the body is larger than {limits.max_body} bytes")
         try:
+            if request.content.is_eof():  # it came with the head, as most do
+                return await _read(request, limits.max_body)
             async with asyncio.timeout(limits.body_timeout):
                 return await _read(request, limits.max_body)
         except TimeoutError:
@@ -226,13 +243,6 @@ class Api:
         if self.draining or unread:
             response.force_close()
             response.headers["Connection"] = "close"
-
-
-async def expected(request: web.Request) -> None:
-    """Ask for the body of a caller who waits to be asked (RFC 9110 section 10.1.1); other expectations are ignored."""
-    if request.headers["Expect"].lower() == "100-continue" and request.version >= HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # it is no part of the answer
 
 
 async def _read(request: web.Request, most: int) -> bytes:
@@ -263,38 +273,5 @@ def _shown(request: web.Request, entry: Entry) -> bytes:
     return text[:-1] + b',"upstream_response":' + (entry.response or b"null") + b"}"
 
 
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type=JSON)
-
-
-async def _without_banner(_: web.BaseRequest, response: web.StreamResponse) -> None:
-    response.headers.pop("Server", None)
-
-
 async def _with_request_id(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Request-Id"] = request.get(REQUEST_ID) or new_id()
-
-
-class Health:
-    """What the probes ask."""
-
-    def __init__(self) -> None:
-        self.ready = False
-        self.alive: Callable[[], bool] = lambda: True
-
-    def application(self, registry: CollectorRegistry) -> web.Application:
-        """The operations port: metrics and probes."""
-        app = web.Application()
-        app.on_response_prepare.append(_without_banner)
-        app.router.add_get("/metrics", make_aiohttp_handler(registry))
-        app.router.add_get("/livez", self.live, expect_handler=expected)
-        app.router.add_get("/readyz", self.is_ready, expect_handler=expected)
-        return app
-
-    async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a probe says nothing
-        """`GET /livez`: the event loop turns, and so does the journal's writer."""
-        return web.Response(text="ok\n") if self.alive() else web.Response(status=503, text="journal stopped\n")
-
-    async def is_ready(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a probe says nothing
-        """`GET /readyz`: started, and not draining."""
-        return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not ready\n")

@@ -15,11 +15,12 @@ from gateway.shell.clients import Clients
 from gateway.shell.compose import book, finish_seconds, journal_store, limits, policy, targets, tracer
 from gateway.shell.configuration import Loaded
 from gateway.shell.engine import Engine
+from gateway.shell.health import Health
 from gateway.shell.journal import Store
-from gateway.shell.listen import Runner
+from gateway.shell.listen import Entry, Runner, plain
 from gateway.shell.metrics import Metrics
 from gateway.shell.reload import Reloader
-from gateway.shell.server import Api, Health
+from gateway.shell.server import Api
 from gateway.shell.tracer import UNTRACED, Tracer
 from gateway.shell.ways import Ways, counterparts
 
@@ -87,7 +88,7 @@ class Service:
         self._loaded = loaded
         self._store = store
         self._tracer = tracer
-        self._log = log or logs.logger()
+        self._log = log or logs.logger(level=loaded.config.server.log_level)
         self._metrics = Metrics()
         self._listeners = (self._metrics.hear, logs.listener(self._log), *listeners)
         self._health = Health()
@@ -124,7 +125,7 @@ class Service:
         self._health.alive = store.alive
         ops = lag.measured(self._health.application(self._metrics.registry), self._metrics.loop_lag.observe)
         self.ops_url = await self._listen(ops, server.ops_listen)
-        self.url = await self._listen(parts.api.application(), server.listen)
+        self.url = await self._listen(parts.api.application(), server.listen, parts.api.quick)
         self._reloader = Reloader(loaded, parts.adopt, self._tell)
         self._watching = asyncio.create_task(self._reloader.run())
         self._health.ready = True
@@ -139,9 +140,9 @@ class Service:
         for hear in self._listeners:
             hear(event)
 
-    async def _listen(self, app: web.Application, address: str) -> str:
+    async def _listen(self, app: web.Application, address: str, entry: Entry = plain) -> str:
         host, port = listener(address)
-        runner = Runner(app, self._log)
+        runner = Runner(app, self._log, entry)
         self._runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, host, port).start()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from gateway.core.journal import Doubts, Entry
-from gateway.shell.commands import loop_factory, until_stopped
+from gateway.shell.commands import loop_factory, stop_asked
 from gateway.shell.configuration import load
 from gateway.shell.journal import Query
 from gateway.shell.service import Service
@@ -71,7 +71,7 @@ async def serve(config: Path) -> None:
     service = Service(load(config), store=Nothing())
     await service.start()
     try:
-        await until_stopped()
+        await stop_asked()
     finally:
         await service.stop()
 

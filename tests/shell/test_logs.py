@@ -78,8 +78,8 @@ LOST = (Loss("/note", "dropped", None, CANARY),)
 DIFFERS = (Discrepancy("/totals/amount_due", CANARY, CANARY),)
 EVENTS: dict[Event, str | None] = {
     Routed("r", "k", "default", "chargeover-us"): None,
-    Claimed("r", "1", "k", "billing", "chargeover-us", waits=True): "info",
-    Sending("r", "1", "chargeover-us"): "info",
+    Claimed("r", "1", "k", "billing", "chargeover-us", waits=True): "debug",
+    Sending("r", "1", "chargeover-us"): "debug",
     Answered("r", "1", "chargeover-us", "unknown", "timeout", None, 0.123456): "info",
     Concluded(
         *("r", "1", "k", "billing", "default", "chargeover-us", "created", "USD"),
@@ -186,7 +186,7 @@ async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
     ]
     for event in events:
         assert set(event) == {"event", "level", "timestamp", *FIELDS[event["event"]]}
-        assert event["level"] == "info"
+        assert event["level"] == ("debug" if event["event"] in ("claimed", "sending", "answered") else "info")
         assert event["timestamp"].endswith("Z")
     ids = {event["request_id"] for event in events[1:5]}
     assert ids == {answer.headers["X-Request-Id"]}
@@ -197,6 +197,19 @@ async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
     assert concluded["invoice"] == answer.json["id"]
     assert (concluded["rule"], concluded["upstream"], concluded["outcome"]) == ("default", "chargeover-us", "created")
     assert concluded["client"] == "local"
+
+
+async def test_an_invoice_is_one_line_unless_something_goes_wrong() -> None:
+    """Its steps are for those who debug; an exchange that created nothing is told with its reason."""
+    stream = BytesIO()
+    hear = logs.listener(logs.logger(stream))
+    for outcome in ("created", "not_sent"):
+        hear(Claimed("r", "i", "e", "c", "u", waits=False))
+        hear(Sending("r", "i", "u"))
+        hear(Answered("r", "i", "u", outcome, None, None, 0.1))
+    hear(Concluded("r", "i", "e", "c", "rule", "u", "created", "USD", None, (), (), 0.1, 0.1))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["event"], line["outcome"]) for line in lines] == [("answered", "not_sent"), ("concluded", "created")]
 
 
 async def test_what_became_of_an_exchange_is_told_with_its_reason(tmp_path: Path) -> None:
@@ -243,7 +256,7 @@ def test_a_line_is_one_line() -> None:
 def printed(*events: Event) -> list[dict[str, Any]]:
     """The lines that events are printed as."""
     stream = BytesIO()
-    hear = logs.listener(logs.logger(stream))
+    hear = logs.listener(logs.logger(stream, "debug"))
     for event in events:
         hear(event)
     return [json.loads(line) for line in stream.getvalue().splitlines()]

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.core.config import Server, UpstreamConfig, seconds
-from gateway.shell.server import Health
+from gateway.shell.health import Health
 from tests.support.manifests import (
     Document,
     configuration,

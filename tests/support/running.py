@@ -188,7 +188,7 @@ async def sandbox() -> AsyncIterator[str]:
 @asynccontextmanager
 async def serving(loaded: Loaded, log: BytesIO, tracer: Tracer | None = None) -> AsyncIterator[Service]:
     """A gateway that listens."""
-    service = Service(loaded, logs.logger(log), tracer=tracer)
+    service = Service(loaded, logs.logger(log, "debug"), tracer=tracer)
     await service.start()
     try:
         yield service
