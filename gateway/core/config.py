@@ -169,13 +169,14 @@ class When(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Route(Struct, frozen=True, forbid_unknown_fields=True):
-    """A routing rule: to one upstream, or split between several by weight."""
+    """A routing rule: to one upstream, or split between several by weight. Its `shadow` is only compared."""
 
     name: Name
     when: When = When()
     to: str | None = None
     split: dict[str, Count] = {}
     fallback: list[str] = []
+    shadow: str | None = None
 
 
 class Journal(Struct, frozen=True, forbid_unknown_fields=True):

@@ -135,6 +135,10 @@ def _route_faults(place: str, route: Route, config: Config) -> Iterator[Fault]:
     yield from _unknown_upstreams(f"{place}/to", [] if route.to is None else [route.to], config)
     yield from _unknown_upstreams(f"{place}/split", list(route.split), config)
     yield from _unknown_upstreams(f"{place}/fallback", route.fallback, config)
+    if route.shadow is not None:
+        yield from _unknown_upstreams(f"{place}/shadow", [route.shadow], config)
+        if route.shadow == route.to:
+            yield Fault(f"{place}/shadow", "contradiction", "is where the invoices go already")
     currency = route.when.currency
     if route.when.amount is not None and not (isinstance(currency, str) or (currency and len(currency) == 1)):
         yield Fault(f"{place}/when/amount", "contradiction", "an amount needs exactly one currency beside it")

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gateway.core.breaker import State
 from gateway.core.result import Discrepancy, Loss
+from gateway.core.shadow import Likeness
 
 
 class Routed(Struct, frozen=True, tag="routed"):
@@ -70,6 +71,20 @@ class Concluded(Struct, frozen=True, tag="concluded"):
     seconds: float
     upstream_seconds: float
     ours: bool = True
+
+
+class Shadowed(Struct, frozen=True, tag="shadowed"):
+    """The invoice was translated for `shadow` too, and not sent there: how it would fare (`gateway.core.shadow`)."""
+
+    request_id: str
+    invoice: str
+    rule: str
+    upstream: str
+    shadow: str
+    likeness: Likeness
+    more: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Postponed(Struct, frozen=True, tag="postponed"):
@@ -201,6 +216,7 @@ Event = (
     | Sending
     | Answered
     | Concluded
+    | Shadowed
     | Postponed
     | Retried
     | BreakerTurned

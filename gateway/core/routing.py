@@ -38,6 +38,7 @@ class Rule(Struct, frozen=True):
     conditions: tuple[Condition, ...]
     targets: tuple[tuple[str, int], ...]
     fallback: tuple[str, ...]
+    shadow: str | None = None
 
 
 class Tried(Struct, frozen=True):
@@ -49,11 +50,15 @@ class Tried(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Where an invoice goes: the rule, the upstream, and those that stand in while nothing was sent."""
+    """Where an invoice goes: the rule, the upstream, and those that stand in while nothing was sent.
+
+    `shadow` is an upstream that it is only compared with.
+    """
 
     rule: str
     upstream: str
     fallback: tuple[str, ...]
+    shadow: str | None = None
 
 
 def compile_rules(routes: Iterable[Route]) -> tuple[Rule, ...]:
@@ -64,6 +69,7 @@ def compile_rules(routes: Iterable[Route]) -> tuple[Rule, ...]:
             tuple(_conditions(route.when)),
             tuple(route.split.items()) if route.to is None else ((route.to, 1),),
             tuple(route.fallback),
+            route.shadow,
         )
         for route in routes
     )
@@ -81,7 +87,8 @@ def select(rules: tuple[Rule, ...], facts: Facts) -> Decision:
                 break
         else:
             target = _target(rule, facts.invoice.external_id)
-            return Decision(rule.name, target, tuple(name for name in rule.fallback if name != target))
+            fallback = tuple(name for name in rule.fallback if name != target)
+            return Decision(rule.name, target, fallback, rule.shadow)
     failed = tuple(
         Fault(one.pointer, "condition", f"rule {quoted(one.rule)}: {one.failed}") for one in tried(rules, facts)
     )

@@ -10,14 +10,15 @@ from msgspec import Struct, structs
 
 from gateway.core.answer import Result
 from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Overloaded, Problem
-from gateway.core.events import Claimed, Event, Replayed, Routed
+from gateway.core.events import Claimed, Event, Replayed, Routed, Shadowed
 from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
 from gateway.core.journal import PENDING, Dispatch, Entry, State, canonical, fingerprint, met, packed
 from gateway.core.parse import parse
 from gateway.core.plan import Caller, Plan, choose, named, planned
 from gateway.core.results import stored
-from gateway.shell import trace
+from gateway.core.shadow import compared
+from gateway.shell import logs, trace
 from gateway.shell.delivery import Delivery, Work
 from gateway.shell.journal.journal import SENDING, Journal
 from gateway.shell.limits import RETRY_SECONDS
@@ -132,7 +133,10 @@ class Gateway:
             work = self._work(asked, plan)
             ours, entry = await self._journal.claim(work.entry)
             if ours:
-                return await self._accepted(structs.replace(work, entry=entry, again=entry.revision > 1), asked)
+                work = structs.replace(work, entry=entry, again=entry.revision > 1)
+                answer = await self._accepted(work, asked)
+                self._compare(work, plan)
+                return answer
         finally:
             self._delivering -= 1
         return await self._met(entry, asked)
@@ -189,6 +193,19 @@ class Gateway:
             with suppress(JournalUnavailable):  # it is accepted all the same
                 entry = await self._watched(entry, asked, asked.preference.wait, PENDING)
         return self._answer(entry, stored(entry))
+
+    def _compare(self, work: Work, plan: Plan) -> None:
+        """Say how the invoice would have fared at its route's shadow. Whatever comes of it, its caller is answered."""
+        shadow = work.setup.book.upstreams.get(plan.decision.shadow or "")
+        if shadow is None:
+            return
+        try:
+            found = compared(plan, shadow)
+        except Exception as error:  # noqa: BLE001 - a mistake here must not touch the invoice
+            self._tell(logs.defect(error, work.request_id))
+            return
+        names = (plan.decision.rule, plan.leg.upstream.name, shadow.name)
+        self._tell(Shadowed(work.request_id, work.entry.id, *names, *structs.astuple(found)))
 
     async def _met(self, entry: Entry, asked: "_Asked") -> Answer | None:
         """What an invoice hears whose key is bound; None once nothing binds it any more."""

@@ -24,6 +24,7 @@ from gateway.core.events import (
     Reloaded,
     Routed,
     Sending,
+    Shadowed,
 )
 from gateway.shell import trace
 
@@ -86,7 +87,7 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
         match event:
             case Routed() | Committed() | InDoubt():
                 pass  # `concluded` says the first again; the others are for metrics
-            case Claimed() | Sending() | Answered(outcome="created"):
+            case _ if _is_step(event):
                 told.debug(str(type(event).__struct_config__.tag), **_rounded(event))
             case Concluded():
                 told.info("concluded", **_concluded(event))
@@ -108,7 +109,11 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
 
 def _is_step(event: Event) -> bool:
     """Whether it is a step that everything goes well with: `concluded` comes after it, or says why not."""
-    return isinstance(event, (Claimed, Sending)) or (isinstance(event, Answered) and event.outcome == "created")
+    match event:
+        case Claimed() | Sending() | Answered(outcome="created") | Shadowed(likeness="same"):
+            return True
+        case _:
+            return False
 
 
 def _rounded(event: Event) -> dict[str, Any]:

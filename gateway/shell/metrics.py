@@ -28,12 +28,14 @@ from gateway.core.events import (
     Reloaded,
     Replayed,
     Retried,
+    Shadowed,
 )
 from gateway.core.losses import pattern
 from gateway.core.plan import Book
 from gateway.core.policy import RETRIED
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Rule
+from gateway.core.shadow import LIKENESSES
 from gateway.shell import trace
 from gateway.shell.clients import NO_TOKEN, UNKNOWN_TOKEN
 from gateway.shell.lanes import Lane
@@ -95,6 +97,8 @@ class Metrics:
         looked = "Doubts that were looked into, by what was found"
         self.reconciliations = self._counter("reconciliations", looked, "upstream", "result")
         self.replays = self._counter("replays", "Invoices that came again, by what was known of them", "outcome")
+        compared = "Invoices translated for an upstream that they were not sent to, by how they would fare there"
+        self.shadows = self._counter("shadows", compared, "route", "upstream", "result")
         self._begin_own()
         self._prepare()
 
@@ -140,6 +144,9 @@ class Metrics:
 
     def _prepare_routes(self, rules: tuple[Rule, ...]) -> None:
         for rule in rules:
+            if rule.shadow is not None:
+                for likeness in LIKENESSES:
+                    self.shadows(rule.name, rule.shadow, likeness)
             for target in {*(name for name, _ in rule.targets), *rule.fallback}:
                 for outcome in OUTCOMES:
                     self.requests(rule.name, target, outcome)
@@ -208,6 +215,8 @@ class Metrics:
                 self.commits.observe(seconds)
             case Reconciled():
                 self._reconciled(event)
+            case Shadowed(rule=rule, shadow=shadow, likeness=likeness):
+                self.shadows(rule, shadow, likeness).inc()
             case Replayed(outcome=outcome):
                 self.replays(outcome).inc()
             case InDoubt(doubts=doubts):

@@ -275,6 +275,7 @@ def test_a_rule_goes_to_one_upstream_or_is_split(route: dict[str, Any]) -> None:
         ({"to": ""}, "/to", ""),
         ({"split": {"eu": 1, "mutee": 1}}, "/split", "mutee"),
         ({"to": "eu", "fallback": ["mute", "nowhere"]}, "/fallback", "nowhere"),
+        ({"to": "eu", "shadow": "euu"}, "/shadow", "euu"),
     ],
 )
 def test_a_rule_leads_to_upstreams_that_exist(route: dict[str, Any], place: str, name: str) -> None:
@@ -282,6 +283,12 @@ def test_a_rule_leads_to_upstreams_that_exist(route: dict[str, Any], place: str,
     faults = of_route(**route)
     assert set(faults) == {place}
     assert faults[place].startswith(f"there is no [upstreams.{name}]")
+
+
+def test_a_shadow_is_another_upstream() -> None:
+    """One that the invoices go to anyway says nothing; of a split it may be a part."""
+    assert of_route(to="eu", shadow="eu") == {"/shadow": "is where the invoices go already"}
+    assert of_route(split={"eu": 1, "mute": 1}, shadow="eu") == {}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from gateway.core.events import (
     Retried,
     Routed,
     Sending,
+    Shadowed,
 )
 from gateway.core.money import Amount
 from gateway.core.result import Discrepancy, Loss
@@ -43,6 +44,7 @@ EVENTS: list[Event] = [
     Sending("req", "0199", "eu"),
     Answered("req", "0199", "eu", "unknown", "timeout", None, 15.0),
     Concluded("req", "0199", "billing:1", "web", "default", "eu", "created", "USD", TWENTY, (), (), 0.2, 0.1),
+    Shadowed("req", "0199", "default", "eu", "us", "losses", ("/note",), ("/number",)),
     Postponed("0199", "eu", "connect", 2.5),
     Retried("0199", "eu", "rate-limited", 0.2),
     BreakerTurned("eu", "half-open"),

@@ -31,6 +31,7 @@ from gateway.core.events import (
     Retried,
     Routed,
     Sending,
+    Shadowed,
 )
 from gateway.core.result import Absent, Created, Discrepancy, Loss, NotSent, Rejected, Stated, Unknown
 from gateway.shell import logs
@@ -58,6 +59,7 @@ FIELDS = {
         "seconds",
         "upstream_seconds",
     },
+    "shadowed": {"request_id", "invoice", "rule", "upstream", "shadow", "likeness", "more", "fewer", "refused"},
     "retried": {"invoice", "upstream", "reason", "seconds"},
     "breaker-turned": {"upstream", "state"},
     "postponed": {"invoice", "upstream", "reason", "seconds"},
@@ -85,6 +87,8 @@ EVENTS: dict[Event, str | None] = {
         *("r", "1", "k", "billing", "default", "chargeover-us", "created", "USD"),
         *(Decimal("987.65"), LOST, DIFFERS, 0.123456, 0.123456),
     ): "info",
+    Shadowed("r", "1", "default", "chargeover-us", "exsited-sydney", "same"): "debug",
+    Shadowed("r", "1", "default", "chargeover-us", "exsited-sydney", "losses", ("/note",)): "info",
     Postponed("1", "chargeover-us", "connect", 0.123456): "info",
     Retried("1", "chargeover-us", "connect", 0.123456): "info",
     BreakerTurned("chargeover-us", "open"): "info",
