@@ -17,3 +17,10 @@ if "CI" in os.environ:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update` writes what the mappings make of the conversations now; look at the diff before it is committed."""
     parser.addoption("--update", action="store_true", help="rewrite the conversation files with what comes out now")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long rows are not watched for coverage: it would double their time, and other tests reach every line."""
+    for item in items:
+        if {"proof", "fuzz"} & set(item.path.parts):
+            item.add_marker(pytest.mark.no_cover)

@@ -17,6 +17,8 @@ from gateway.shell.journal import IdTaken, Query
 from gateway.shell.journal.sqlite import SqliteStore
 from tests.support.stores import STATES, Clock, entry
 
+pytestmark = pytest.mark.no_cover  # it would take twice as long, and test_store.py reaches every line
+
 T = TypeVar("T")
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a real file, where it is written fastest
