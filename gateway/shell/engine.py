@@ -9,7 +9,8 @@ from gateway.core.events import Event
 from gateway.core.plan import Book
 from gateway.shell.delivery import Delivery
 from gateway.shell.exchanges import Clock, Counterpart, Exchanges, awake
-from gateway.shell.gateway import Gateway, new_id
+from gateway.shell.fresh import new_id
+from gateway.shell.gateway import Gateway
 from gateway.shell.journal import Store
 from gateway.shell.journal.journal import Journal
 from gateway.shell.logs import defect

@@ -1,8 +1,6 @@
 """What callers ask of the gateway: deliver an invoice, once, whatever happened to the requests before."""
 
 import math
-import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,7 +9,6 @@ from msgspec import Struct, structs
 from gateway.core.answer import Result
 from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Overloaded, Problem
 from gateway.core.events import Claimed, Event, Replayed, Routed, Shadowed
-from gateway.core.ids import uuid7
 from gateway.core.invoice import Invoice
 from gateway.core.journal import PENDING, Dispatch, Entry, State, canonical, fingerprint, met, packed
 from gateway.core.parse import parse
@@ -25,11 +22,6 @@ from gateway.shell.limits import RETRY_SECONDS
 from gateway.shell.reconcile import Reconciler
 from gateway.shell.setup import Current, Setup
 from gateway.shell.tracer import UNTRACED, Tracer
-
-
-def new_id() -> str:
-    """An id for an invoice or a request."""
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 class Preference(Struct, frozen=True):

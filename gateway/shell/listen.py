@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.core.errors import Fault, Internal, InvalidRequest, Problem
 from gateway.shell import logs, problems
-from gateway.shell.gateway import new_id
+from gateway.shell.fresh import new_id
 
 KEEP_ALIVE_SECONDS = 75.0
 """How long a connection may be idle; longer than the minute that load balancers keep one."""

@@ -30,7 +30,8 @@ from gateway.core.wording import quoted
 from gateway.shell import docs, logs, problems, trace, written
 from gateway.shell.clients import Clients
 from gateway.shell.engine import Engine
-from gateway.shell.gateway import Answer, Preference, new_id
+from gateway.shell.fresh import new_id
+from gateway.shell.gateway import Answer, Preference
 from gateway.shell.health import expected, without_banner
 from gateway.shell.limits import Limits, Places
 from gateway.shell.requests import asked, flag, preferred, verdict_of, within

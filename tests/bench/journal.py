@@ -26,7 +26,7 @@ from gateway.core.result import Created
 from gateway.core.results import made, response
 from gateway.shell.compose import book
 from gateway.shell.configuration import load
-from gateway.shell.gateway import new_id
+from gateway.shell.fresh import new_id
 from gateway.shell.journal import Store
 from gateway.shell.journal.sqlite import SqliteStore
 from tests.bench.nothing import Nothing

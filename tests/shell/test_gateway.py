@@ -14,7 +14,7 @@ from gateway.core.money import Amount
 from gateway.core.plan import Caller
 from gateway.core.result import NotSent, Outcome, Totals, Unknown
 from gateway.core.results import stored_json
-from gateway.shell.gateway import new_id
+from gateway.shell.fresh import new_id
 from gateway.shell.records import Verdict
 from tests.support.engines import (
     BILLING,

@@ -776,6 +776,15 @@ def test_nothing_else_reads_the_whole_table(explained: Explained) -> None:
     }
 
 
+async def test_what_is_asked_in_one_turn_is_one_commit(path: Path) -> None:
+    """However soon the thread begins: it is woken once for all of them."""
+    heard: list[int] = []
+    async with opened(lambda: SqliteStore(path, hear=lambda writes, _: heard.append(writes))) as store:
+        for turn in range(3):
+            await asyncio.gather(*(store.claim(entry(id=f"{turn}:{n}", external_id=f"{turn}:{n}")) for n in range(20)))
+    assert heard == [20, 20, 20]
+
+
 def test_what_is_too_large_changes_nothing(path: Path) -> None:
     """Neither of the two rows, be it a claim or a change."""
     with closing(sqlite_schema.opened(path, 0.0)) as db:

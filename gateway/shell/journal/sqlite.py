@@ -59,7 +59,8 @@ class SqliteStore:
         self.path = path
         self.now = clock
         self._hear = hear
-        self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._asked: list[_Asked] = []
+        self._queue: SimpleQueue[list[_Asked] | None] = SimpleQueue()
         self._batch: list[_Asked] = []
         self._thread: Thread | None = None
         self._why = "the journal is not open"
@@ -82,6 +83,7 @@ class SqliteStore:
         """Finish what is waiting and let go of the file."""
         if self._thread is not None:
             self._why = "the journal is closed"
+            self._hand_over()
             self._queue.put(None)
             await asyncio.shield(self._ended)
 
@@ -129,8 +131,16 @@ class SqliteStore:
         if self._why:
             raise StoreError(self._why, unchanged=True)
         answer: asyncio.Future[object] = self._loop.create_future()
-        self._queue.put(_Asked(answer, work, writes))
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(_Asked(answer, work, writes))
         return cast("T", await answer)
+
+    def _hand_over(self) -> None:
+        """Give the thread all that was asked in one turn of the event loop: to wake it costs more than to ask it."""
+        if self._asked:
+            self._queue.put(self._asked)
+            self._asked = []
 
     def _run(self) -> None:
         """What the thread does, from beginning to end."""
@@ -151,7 +161,7 @@ class SqliteStore:
             while not self._queue.empty():
                 taken.append(self._queue.get())
             going = taken[-1] is not None
-            self._batch = [asked for asked in taken if asked is not None]
+            self._batch = [asked for each in taken if each is not None for asked in each]
             answers = [(asked.answer, _looked(db, asked)) for asked in self._batch if not asked.writes]
             began = time.perf_counter()
             written, committed = _commit(db, [asked for asked in self._batch if asked.writes])
@@ -170,13 +180,13 @@ class SqliteStore:
         if failure is not None:
             self._why = f"the journal has ended: {_words(failure)}"
         while not self._queue.empty():
-            left = self._queue.get()
-            self._batch += [] if left is None else [left]
+            self._batch += self._queue.get() or []
+        self._batch += self._asked
         for asked in self._batch:
             _settle(asked.answer, StoreError(self._why))
         _settle(self._opened, failure if isinstance(failure, StoreError) else StoreError(self._why))
         _settle(self._ended, None)
-        self._batch, self._thread = [], None
+        self._asked, self._batch, self._thread = [], [], None
         if not (failure is None or isinstance(failure, StoreError)):
             self._loop.call_exception_handler({"message": self._why, "exception": failure})
 
