@@ -23,7 +23,6 @@ from gateway.shell.configuration import ConfigurationError, Loaded, load
 from gateway.shell.journal import StoreError
 from gateway.shell.service import Service
 
-
 GARBAGE = (10_000, 20, 50)
 """When cycles are looked for: there are few, and looking every 700 objects took a twentieth of the time."""
 
