@@ -1,9 +1,17 @@
 """Options of the test run."""
 
+import asyncio
 import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
+
+from gateway.shell import footing
+from gateway.shell.client import Way
+from tests.support.ways import WAYS, Made, opened
 
 # How fast examples are made says something of the machine, and nothing of what is tested.
 settings.register_profile("here", suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -24,3 +32,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"proof", "fuzz"} & set(item.path.parts):
             item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What is said of the ways to upstreams holds on both event loops."""
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    both = isinstance(item, pytest.Function) and "way_of" in item.fixturenames
+    return loops if both else {"asyncio": loops["asyncio"]}
+
+
+@pytest.fixture(params=WAYS)
+def way_of(request: pytest.FixtureRequest) -> Made:
+    """Each of the two ways to upstreams, to be opened by the test."""
+    return WAYS[request.param]
+
+
+@pytest.fixture
+async def way(way_of: Made) -> AsyncIterator[Way]:
+    """Each of them, open."""
+    async with opened(way_of) as made:
+        yield made
+
+
+@pytest.fixture(params=WAYS)
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A gateway that goes the fast way to its upstreams, and one that finds no footing for it."""
+    if request.param == "plain":
+        monkeypatch.setattr(footing, "VERSION", "none")
+    return str(request.param)
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A port whose queue of connections is full: another one is neither accepted nor refused."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])
+        for one in waiting:
+            one.close()

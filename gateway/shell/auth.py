@@ -34,6 +34,9 @@ class Credentials(Protocol):
     names: tuple[str, ...]
     """The names of the headers; their values are nobody's business."""
 
+    def ready(self) -> Headers | None:
+        """The headers for the next request, if nothing has to be fetched for them."""
+
     async def headers(self, exchange: Exchange) -> Headers | NotSent:
         """The headers for the next request; `NotSent` if they cannot be had."""
 
@@ -55,6 +58,10 @@ class Fixed:
         self._headers = read()
         self._secrets = deque((_secrets(self._headers),), REMEMBERED)
         self.names = tuple(name for name, _ in self._headers)
+
+    def ready(self) -> Headers:
+        """The header."""
+        return self._headers
 
     async def headers(self, exchange: Exchange) -> Headers:  # noqa: ARG002 - nothing has to be fetched
         """The header."""
@@ -120,20 +127,25 @@ class TokenHolder:
         self._now = now
         self._secrets: deque[tuple[str, ...]] = deque(maxlen=2 * REMEMBERED)
         self._lock = asyncio.Lock()
-        self._token: str | None = None
+        self._shown: Headers | None = None
         self._until = 0.0
+
+    def ready(self) -> Headers | None:
+        """The token as a header, if there is one that lasts."""
+        return None if self._shown is None or self._now() >= self._until else self._shown
 
     async def headers(self, exchange: Exchange) -> Headers | NotSent:
         """The token as a header, fetched if there is none that lasts."""
         async with self._lock:
-            if self._token is None or self._now() >= self._until:
-                answer = await self._fetch(exchange)
-                if isinstance(answer, NotSent):
-                    return answer
-                self._token = answer.access_token
-                self._secrets.append(forms(answer.access_token))
-                self._until = self._now() + lifetime(answer.expires_in)
-            return (("Authorization", f"Bearer {self._token}"),)
+            if (shown := self.ready()) is not None:
+                return shown
+            answer = await self._fetch(exchange)
+            if isinstance(answer, NotSent):
+                return answer
+            self._shown = (("Authorization", f"Bearer {answer.access_token}"),)
+            self._secrets.append(forms(answer.access_token))
+            self._until = self._now() + lifetime(answer.expires_in)
+            return self._shown
 
     async def _fetch(self, exchange: Exchange) -> TokenAnswer | NotSent:
         try:
@@ -163,8 +175,8 @@ class TokenHolder:
 
     def refused(self, used: Headers) -> bool:
         """Forget the token, unless a new one was fetched in the meantime; there can always be another."""
-        if used == (("Authorization", f"Bearer {self._token}"),):
-            self._token = None
+        if used == self._shown:
+            self._shown = None
         return True
 
 

@@ -34,13 +34,15 @@ class Parts:
         store: Store,
         metrics: Metrics,
         tell: Callable[[Event], None],
+        *,
+        warn: Callable[[str], object],
         tracer: Tracer = UNTRACED,
     ) -> None:
         self.loaded = loaded
         self._host, _ = listener(loaded.config.server.listen)
         self._metrics = metrics
         self._tracer = tracer
-        self._ways = Ways()
+        self._ways = Ways(warn)
         senders = self._ways.senders(loaded)
         ready = counterparts(loaded, senders, tracer)
         self.engine = Engine(book(loaded), ready, store, tell, policy(loaded.config), tracer=tracer)
@@ -120,7 +122,7 @@ class Service:
         self._listeners += traced.listeners
         store = self._store or journal_store(loaded, self._tell)
         await store.open()
-        self._parts = parts = Parts(loaded, store, self._metrics, self._tell, traced)
+        self._parts = parts = Parts(loaded, store, self._metrics, self._tell, warn=self._warn, tracer=traced)
         parts.engine.start()
         self._health.alive = store.alive
         ops = lag.measured(self._health.application(self._metrics.registry), self._metrics.loop_lag.observe)
@@ -139,6 +141,9 @@ class Service:
     def _tell(self, event: Event) -> None:
         for hear in self._listeners:
             hear(event)
+
+    def _warn(self, reason: str) -> None:
+        self._log.warning("plain-client", reason=reason)
 
     async def _listen(self, app: web.Application, address: str, entry: Entry = plain) -> str:
         host, port = listener(address)

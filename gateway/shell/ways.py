@@ -1,11 +1,13 @@
-"""The ways to the upstreams of a configuration: sessions and token holders, which outlive it, and senders."""
+"""The ways to the upstreams of a configuration: connections and token holders, which outlive it, and senders."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
 from gateway.core import config as settings
-from gateway.shell import auth, client
+from gateway.shell import auth, client, footing, pool
 from gateway.shell.configuration import Loaded
 from gateway.shell.exchanges import Counterpart
 from gateway.shell.lanes import Width
@@ -13,10 +15,22 @@ from gateway.shell.tracer import Tracer
 
 
 class Ways:
-    """Makes senders; needs a running event loop."""
+    """Makes senders; needs a running event loop.
 
-    def __init__(self) -> None:
-        self._kept, self._single = client.session(), client.session(reuse=False)
+    They go the fast way where it has its footing; where not, `warn` is told once why they go the plain one. `kept`
+    keeps its connections, `single` has one for each request.
+    """
+
+    def __init__(self, warn: Callable[[str], object]) -> None:
+        plain, single = client.Plain(), client.Plain(reuse=False)
+        self.kept: client.Way = plain
+        self.single: client.Way = single
+        self._all: list[client.Way] = [plain, single]
+        if (lost := footing.lost(asyncio.get_running_loop())) is not None:
+            warn(lost)
+        else:
+            self.kept, self.single = pool.Pool(plain), pool.Pool(single, reuse=False)
+            self._all += [self.kept, self.single]
         self._holders: dict[tuple[str, settings.OAuth], auth.TokenHolder] = {}
 
     def senders(self, loaded: Loaded) -> dict[str, client.Sender]:
@@ -28,8 +42,8 @@ class Ways:
         found = {}
         for name, upstream in loaded.config.upstreams.items():
             dialect = loaded.upstreams[name].dialect
-            session = self._single if dialect.closes_on else self._kept
-            found[name] = client.Sender(upstream.base_url, dialect, self._credentials(upstream, loaded), session)
+            way = self.single if dialect.closes_on else self.kept
+            found[name] = client.Sender(upstream.base_url, dialect, self._credentials(upstream, loaded), way)
         return found
 
     def _credentials(self, upstream: settings.UpstreamConfig, loaded: Loaded) -> auth.Credentials:
@@ -46,8 +60,8 @@ class Ways:
 
     async def close(self) -> None:
         """Close all connections."""
-        await client.closed(self._kept)
-        await client.closed(self._single)
+        for way in self._all:
+            await way.close()
 
 
 def counterparts(loaded: Loaded, senders: dict[str, client.Sender], tracer: Tracer) -> dict[str, Counterpart]:

@@ -23,6 +23,7 @@ from tests.proof import pool
 from tests.proof.row import Found, Tick
 from tests.support import conversations
 from tests.support.running import Peer, answering, ok, playing
+from tests.support.ways import Made, opened
 
 CHUNK = 1000
 PIECES = (
@@ -193,15 +194,15 @@ async def run(count: int, first: int, tick: Tick) -> Found:
     return await pool.shared(wrong_in, count, first, tick, CHUNK, measured=False)
 
 
-async def on_the_wire(seeds: range) -> list[str]:
+async def on_the_wire(seeds: range, made: Made) -> list[str]:
     """The ids of the seeds as orders and numbers, sent by the real client: request lines that are not as decided."""
     decided = list[Request]()
     for seed in seeds:
         for place in PLACES:
             translation = translated("exsited", place, hostile(seed))
             decided += requests("exsited", translation) if translation is not None else ()
-    async with playing(answering(*[ok()] * len(decided))) as peer, client.session(reuse=False) as session:
-        sender = client.Sender(peer.url, dialects()["exsited"], Fixed(tuple), session)
+    async with playing(answering(*[ok()] * len(decided))) as peer, opened(made, reuse=False) as way:
+        sender = client.Sender(peer.url, dialects()["exsited"], Fixed(tuple), way)
         for request in decided:
             await sender.send(request, lambda: 10.0)
         read = read_lines(peer)

@@ -12,6 +12,7 @@ from tests.fuzz.calls import Call, wrongs
 from tests.fuzz.giants import GIANTS
 from tests.fuzz.wire import Answer
 from tests.proof.rows import ROWS, Row
+from tests.support.ways import Made
 
 FUZZ = [row for row in ROWS if row.name in ("bodies", "calls", "raw", "replies", "paths", "canaries")]
 
@@ -113,6 +114,6 @@ def test_a_wrong_answer_is_noticed(answer: Answer | None) -> None:
     assert list(wrongs(CALL, answer))
 
 
-async def test_a_path_is_on_the_wire_as_it_was_decided() -> None:
+async def test_a_path_is_on_the_wire_as_it_was_decided(way_of: Made) -> None:
     """Byte for byte, for a sample of hostile orders; nothing is normalized on the way."""
-    assert await paths.on_the_wire(range(60)) == []
+    assert await paths.on_the_wire(range(60), way_of) == []

@@ -13,12 +13,12 @@ from msgspec import structs
 from gateway.core.config import Auth, Basic, Header, OAuth, SecretRef
 from gateway.core.exchange import Reply, Request, Seen
 from gateway.core.result import NotSent, Unknown
-from gateway.shell import client
 from gateway.shell.auth import MARGIN, REMEMBERED, TokenHolder, fixed, lifetime, token_request
 from gateway.shell.catalog import dialects
 from gateway.shell.client import Sender
 from gateway.shell.secrets import resolve
 from tests.support.running import Peer, answering, invoice, ok, playing, running, timeout
+from tests.support.ways import Made
 
 POST = Request("POST", "/invoices", b"{}")
 EXSITED = dialects()["exsited"]
@@ -45,12 +45,14 @@ def sent(peer: Peer, name: str) -> list[str]:
         (Auth(header=Header("Authorization", "plain-token")), "authorization", "plain-token"),
     ],
 )
-async def test_a_fixed_header_is_sent_as_it_is_configured(credentials: Auth, name: str, value: str) -> None:
+async def test_a_fixed_header_is_sent_as_it_is_configured(
+    credentials: Auth, name: str, value: str, way_of: Made
+) -> None:
     """`bearer` with its scheme word, `header` without any."""
-    session = client.session()
+    way = way_of()
     async with playing(answering(ok())) as peer:
-        assert isinstance(await Sender(peer.url, EXSITED, fixed(credentials, Path()), session).send(POST, left), Reply)
-    await client.closed(session)
+        assert isinstance(await Sender(peer.url, EXSITED, fixed(credentials, Path()), way).send(POST, left), Reply)
+    await way.close()
     assert sent(peer, name) == [value]
 
 
@@ -291,38 +293,42 @@ class Issuer:
     ],
     ids=["bearer", "header", "basic"],
 )
-async def test_a_secret_that_was_replaced_is_read_again_once_it_is_refused(credentials: Auth, tmp_path: Path) -> None:
+async def test_a_secret_that_was_replaced_is_read_again_once_it_is_refused(
+    credentials: Auth, tmp_path: Path, way_of: Made
+) -> None:
     """The request was turned away unread: it is sent again with the new one, and the next begins with that."""
     (tmp_path / "secret").write_text("old")
     shown = fixed(credentials, tmp_path)
     old = await shown.headers(_nothing)
     (tmp_path / "secret").write_text("new")
     assert await shown.headers(_nothing) == old
-    session = client.session()
+    way = way_of()
     async with playing(answering(ok(b"{}", "401 Unauthorized"), ok(), ok())) as peer:
-        sender = Sender(peer.url, EXSITED, shown, session)
+        sender = Sender(peer.url, EXSITED, shown, way)
         for _ in range(2):
             assert isinstance(await sender.send(POST, left), Reply)
-    await client.closed(session)
+    await way.close()
     new = await shown.headers(_nothing)
     assert new == await fixed(credentials, tmp_path).headers(_nothing) != old
     assert sent(peer, old[0][0].lower()) == [old[0][1], new[0][1], new[0][1]]
 
 
 @pytest.mark.parametrize("after", ["old", None])
-async def test_a_secret_that_is_still_the_same_is_not_sent_again(after: str | None, tmp_path: Path) -> None:
+async def test_a_secret_that_is_still_the_same_is_not_sent_again(
+    after: str | None, tmp_path: Path, way_of: Made
+) -> None:
     """Nor is one that is just being replaced and cannot be read."""
     (tmp_path / "secret").write_text("old")
     shown = fixed(Auth(bearer=SecretRef(file="secret")), tmp_path)
     if after is None:
         (tmp_path / "secret").unlink()
-    session = client.session()
+    way = way_of()
     async with playing(answering(ok(b"{}", "401 Unauthorized"), ok())) as peer:
-        seen = await Sender(peer.url, EXSITED, shown, session).send(POST, left)
+        seen = await Sender(peer.url, EXSITED, shown, way).send(POST, left)
         assert isinstance(seen, NotSent)
         assert seen.reason == "unauthorized"
         assert len(peer.requests) == 1
-    await client.closed(session)
+    await way.close()
 
 
 async def test_a_token_is_had_for_the_secrets_of_that_time() -> None:
@@ -350,12 +356,12 @@ REFUSALS = {"401": ok(b"{}", "401 Unauthorized"), "302": ok(b"", "302 Found", "L
 
 
 @asynccontextmanager
-async def sending(issuer: Issuer) -> AsyncIterator[tuple[Sender, Peer]]:
+async def sending(issuer: Issuer, way_of: Made) -> AsyncIterator[tuple[Sender, Peer]]:
     """A sender before the issuer, and the peer."""
-    session = client.session()
+    way = way_of()
     async with playing(issuer) as peer:
-        yield Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session), peer
-    await client.closed(session)
+        yield Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), way), peer
+    await way.close()
 
 
 def invoices(peer: Peer) -> int:
@@ -364,10 +370,10 @@ def invoices(peer: Peer) -> int:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_token_is_renewed_once_and_the_request_sent_again(refusal: str) -> None:
+async def test_a_token_is_renewed_once_and_the_request_sent_again(refusal: str, way_of: Made) -> None:
     """It was turned away unread, by 401 or, at exsited, by a redirect to its login page."""
     issuer = Issuer(REFUSALS[refusal])
-    async with sending(issuer) as (sender, peer):
+    async with sending(issuer, way_of) as (sender, peer):
         issuer.refuse = 1
         seen = await sender.send(POST, left)
         assert isinstance(seen, Reply)
@@ -377,10 +383,10 @@ async def test_a_token_is_renewed_once_and_the_request_sent_again(refusal: str) 
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_token_is_not_renewed_twice(refusal: str) -> None:
+async def test_a_token_is_not_renewed_twice(refusal: str, way_of: Made) -> None:
     """A fresh token that is refused too is the operator's to look at: not sent, and no loop."""
     issuer = Issuer(REFUSALS[refusal])
-    async with sending(issuer) as (sender, peer):
+    async with sending(issuer, way_of) as (sender, peer):
         issuer.refuse = 100
         seen = await sender.send(POST, left)
         assert isinstance(seen, NotSent)
@@ -388,62 +394,62 @@ async def test_a_token_is_not_renewed_twice(refusal: str) -> None:
         assert (issuer.tokens, invoices(peer)) == (2, 2)
 
 
-async def test_requests_at_once_fetch_one_token_and_renew_it_once() -> None:
+async def test_requests_at_once_fetch_one_token_and_renew_it_once(way_of: Made) -> None:
     """Twenty together, first without any token, then with one that has ended."""
     issuer = Issuer(REFUSALS["401"])
-    async with sending(issuer) as (sender, _):
-        for tokens in (1, 2):
+    async with sending(issuer, way_of) as (sender, _):
+        for tokens in (1, 3):
             seen = await asyncio.gather(*(sender.send(POST, left) for _ in range(20)))
             assert all(isinstance(one, Reply) for one in seen)
             assert issuer.tokens == tokens
-            issuer.refuse = 20
+            issuer.tokens += 1  # the one that is shown has ended
 
 
-async def test_another_dialects_redirect_does_not_renew_anything() -> None:
+async def test_another_dialects_redirect_does_not_renew_anything(way_of: Made) -> None:
     """There it is unknown: only exsited is known to mean its token by it."""
     issuer = Issuer(REFUSALS["302"])
-    session = client.session()
+    way = way_of()
     async with playing(issuer) as peer:
-        sender = Sender(peer.url, dialects()["onlyoffice"], TokenHolder(lambda: WANTED, Clock()), session)
+        sender = Sender(peer.url, dialects()["onlyoffice"], TokenHolder(lambda: WANTED, Clock()), way)
         issuer.refuse = 1
         assert isinstance(await sender.send(POST, left), Unknown)
         assert (issuer.tokens, invoices(peer)) == (1, 1)
-    await client.closed(session)
+    await way.close()
 
 
-async def test_the_deadline_holds_for_the_token_too() -> None:
+async def test_the_deadline_holds_for_the_token_too(way_of: Made) -> None:
     """An endpoint that does not answer: not sent, in time."""
 
     async def silent(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a play
         await peer.read(reader)
         await asyncio.sleep(60)
 
-    session, loop = client.session(), asyncio.get_running_loop()
+    way, loop = way_of(), asyncio.get_running_loop()
     end = loop.time() + 0.2
     async with playing(silent) as peer:
-        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session)
+        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), way)
         assert isinstance(await sender.send(POST, lambda: end - loop.time()), NotSent)
         assert invoices(peer) == 0
-    await client.closed(session)
+    await way.close()
     assert loop.time() < end + 2
 
 
-async def test_waiting_for_anothers_fetch_ends_by_the_own_deadline() -> None:
+async def test_waiting_for_anothers_fetch_ends_by_the_own_deadline(way_of: Made) -> None:
     """The one who waits in the queue for the token is not sent either."""
 
     async def silent(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a play
         await asyncio.sleep(60)
 
-    session, loop = client.session(), asyncio.get_running_loop()
+    way, loop = way_of(), asyncio.get_running_loop()
     began = loop.time()
     async with playing(silent) as peer:
-        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), session)
+        sender = Sender(peer.url, EXSITED, TokenHolder(lambda: WANTED, Clock()), way)
         slow = asyncio.create_task(sender.send(POST, lambda: began + 0.4 - loop.time()))
         await asyncio.sleep(0.01)
         assert isinstance(await sender.send(POST, lambda: began + 0.1 - loop.time()), NotSent)
         assert not slow.done()
         assert isinstance(await slow, NotSent)
-    await client.closed(session)
+    await way.close()
 
 
 async def test_upstreams_with_one_credential_share_its_token(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from tests.support.running import NAMES, added, invoice, replaced, running, time
 
 FIELDS = {
     "listening": {"api", "ops", "config"},
+    "plain-client": {"reason"},
     "draining": {"seconds"},
     "stopped": set[str](),
     "reloaded": {"result", "revision", "faults", "restart"},

@@ -359,7 +359,7 @@ async def test_a_gateway_that_others_reach_is_never_left_without_clients(tmp_pat
     for folder in (began, changed):
         folder.mkdir()
     loaded = load(configured(began, "http://127.0.0.1:1", clients, everywhere))
-    parts = Parts(loaded, SqliteStore(tmp_path / "journal.db"), Metrics(), lambda _: None)
+    parts = Parts(loaded, SqliteStore(tmp_path / "journal.db"), Metrics(), lambda _: None, warn=lambda _: None)
     try:
         with pytest.raises(ValueError, match="anybody could send"):
             parts.adopt(load(configured(changed, "http://127.0.0.1:1")))

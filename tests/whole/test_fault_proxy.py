@@ -30,6 +30,7 @@ from tests.support.running import (
 )
 from tests.support.streams import KINDS, PHASES, WAITING_SECONDS, WAYS, Fault, Kind, Way
 
+pytestmark = pytest.mark.usefixtures("each_way")
 DIALECTS = sorted(NAMES)
 HARMLESS = ("latency", "slicer")
 SECONDS = 0.6

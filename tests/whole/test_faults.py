@@ -15,6 +15,7 @@ from gateway.sandbox.faults import FAULTS
 from gateway.sandbox.server import catalog
 from tests.support.running import NAMES, Answer, World, added, invoice, running, timeout
 
+pytestmark = pytest.mark.usefixtures("each_way")
 DIALECTS = sorted(NAMES)
 """Those that the demo has an upstream for; another dialect joins with its upstream there."""
 CREATION: dict[str, dict[str, str]] = {name: {"method": "POST"} for name in DIALECTS} | {
