@@ -35,8 +35,12 @@ def parser() -> argparse.ArgumentParser:
     serve = made.add_parser("serve", help="listen for invoices and deliver them")
     serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
 
-    check = made.add_parser("check", help="find what is wrong with a configuration")
+    check = made.add_parser(
+        "check", help="find what is wrong with a configuration, and what its rules will do; run its tests"
+    )
     check.add_argument("config", type=Path, metavar="FILE", help="the configuration, a TOML file")
+    check.add_argument("--strict", action="store_true", help="warnings are faults")
+    check.add_argument("--json", action="store_true", help="for programs: every finding with the invoice that shows it")
 
     explain = made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets")
     explain.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
@@ -136,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
             case "serve":
                 return commands.serve(options.config)
             case "check":
-                return commands.check(options.config)
+                return commands.check(options.config, strict=options.strict, as_json=options.json)
             case "explain":
                 return commands.explain(
                     options.config,

@@ -179,6 +179,43 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     shadow: str | None = None
 
 
+class Sample(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An invoice by what rules ask for; all that it needs beside that is filled in."""
+
+    currency: str = "USD"
+    country: str | None = None
+    customer: str = "customer"
+    supplier: str | None = None
+    labels: dict[str, str] = {}
+    amount: Amount = Amount("100")
+    issue_date: date = date(2026, 1, 1)
+    has: Words = []
+    external_id: str | None = None
+
+
+class InvoiceFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """An invoice as callers send it, in a file of its own."""
+
+    file: str
+
+
+class ExpectedProblem(Struct, frozen=True, forbid_unknown_fields=True):
+    """That an invoice is refused, by the slug of the problem."""
+
+    problem: str
+
+
+class RouteTest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an invoice has to go, or how it has to be refused; run by `check`."""
+
+    name: Name
+    expect: str | ExpectedProblem
+    invoice: InvoiceFile | None = None
+    fields: Sample | None = None
+    rule: str | None = None
+    client: str | None = None
+
+
 class Journal(Struct, frozen=True, forbid_unknown_fields=True):
     """Where invoices are remembered: `sqlite://` and a path, or `postgresql://…`."""
 
@@ -222,6 +259,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     upstreams: Annotated[dict[Name, UpstreamConfig], Meta(min_length=1)]
     routes: Annotated[list[Route], Meta(min_length=1)]
+    tests: list[RouteTest] = []
     server: Server = Server()
     clients: dict[Name, Client] = {}
     journal: Journal = Journal()

@@ -17,6 +17,7 @@ from gateway.core.explain import Explanation
 from gateway.core.explain import explain as explain_invoice
 from gateway.core.plan import Caller
 from gateway.sandbox import server as sandbox_server
+from gateway.shell import check as examination
 from gateway.shell import report
 from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import ConfigurationError, Loaded, load
@@ -58,16 +59,21 @@ def loaded_or_none(path: Path, *, with_secrets: bool = True) -> Loaded | None:
         return None
 
 
-def check(path: Path) -> int:
-    """`check FILE`."""
-    loaded = loaded_or_none(path)
-    if loaded is None:
-        return 1
-    for warning in loaded.warnings:
-        complain(f"{path}: warning: {warning}")
-    count = f"{len(loaded.upstreams)} upstreams, {len(loaded.rules)} rules, {len(loaded.config.clients)} clients"
-    say(f"{path}: good ({count}, revision {loaded.revision})")
-    return 0
+def check(path: Path, *, strict: bool = False, as_json: bool = False) -> int:
+    """`check FILE`: exit 1 if there is a fault."""
+    checked = examination.check(path, strict=strict)
+    if as_json:
+        say(examination.as_json(checked))
+        return 0 if checked.good else 1
+    for one in checked.findings:
+        complain(one.text(path))
+    if checked.good:
+        counts = ", ".join(f"{count} {name}" for name, count in checked.counts.items() if count or name != "tests")
+        say(f"{path}: good ({counts}, revision {checked.revision})")
+        return 0
+    faults = sum(one.severity == "fault" for one in checked.findings)
+    complain(f"{faults} fault{'s' if faults > 1 else ''}")
+    return 1
 
 
 def serve(path: Path) -> int:

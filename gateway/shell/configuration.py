@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from importlib import import_module
 from io import StringIO
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from gateway.core.money import Amount, decode_amount, is_decimal_text
 from gateway.core.routing import Rule, compile_rules
 from gateway.shell import secrets
 from gateway.shell.catalog import dialects
+from gateway.shell.lines import Complaint, place_of
 
 
 class Loaded(Struct, frozen=True):
@@ -41,10 +42,15 @@ class Loaded(Struct, frozen=True):
 class ConfigurationError(Exception):
     """The configuration cannot be used; one message a fault, with file and line; `files` are all that it names."""
 
-    def __init__(self, messages: Iterable[str], files: Iterable[Path] = ()) -> None:
-        self.messages = tuple(messages)
+    def __init__(self, path: Path, complaints: Iterable[Complaint], files: Iterable[Path] = ()) -> None:
+        self.complaints = tuple(complaints)
+        self.messages = tuple(one.text(path) for one in self.complaints)
         self.files = tuple(files)
         super().__init__("\n".join(self.messages))
+
+
+def _unreadable(path: Path, code: str, words: str) -> ConfigurationError:
+    return ConfigurationError(path, [Complaint(None, "", code, words)])
 
 
 def load(path: Path, *, with_secrets: bool = True) -> Loaded:
@@ -57,9 +63,9 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path}: not TOML: {error}"]) from None
+        raise _unreadable(path, "not-toml", f"not TOML: {error}") from None
     except RecursionError:
-        raise ConfigurationError([f"{path}: nested too deep"]) from None
+        raise _unreadable(path, "not-toml", "nested too deep") from None
     known = dialects()
     faults, repaired = schema.examine(document, Config)
     places = tuple(fault.pointer for fault in faults)
@@ -77,7 +83,7 @@ def load(path: Path, *, with_secrets: bool = True) -> Loaded:
     faults += [fault for fault in later if not any(_follows(fault.pointer, place) for place in places)]
     read = (path, *(folder / name for name in (*files.names, *secrets.files(config))))
     if faults:
-        raise ConfigurationError(_messages(path, text, document, faults), read)
+        raise ConfigurationError(path, _complaints(text, document, faults), read)
     digests = b"".join(sha256(content).digest() for content in (text.encode(), *files.contents))
     revision = sha256(digests).hexdigest()[:12]
     warnings = (*config_warnings(config, known), *_warnings(config))
@@ -93,9 +99,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+        raise _unreadable(path, "file", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError([f"{path}: not UTF-8"]) from None
+        raise _unreadable(path, "file", "not UTF-8") from None
 
 
 class _Files:
@@ -231,47 +237,9 @@ def _has_password(url: str) -> bool:
         return False
 
 
-def _messages(path: Path, text: str, document: object, faults: list[Fault]) -> Iterator[str]:
+def _complaints(text: str, document: object, faults: list[Fault]) -> list[Complaint]:
     found = []
     for fault in faults:
-        tokens = [token.replace("~1", "/").replace("~0", "~") for token in fault.pointer.split("/")[1:]]
-        found.append((line_of(text, tokens, document), f"{'.'.join(tokens) or 'the document'}: {fault.detail}"))
-    return (f"{path}:{line}: {message}" for line, message in sorted(found, key=itemgetter(0)))
-
-
-def line_of(text: str, tokens: list[str], document: object) -> int:
-    """The line on which the value at `tokens`, or the nearest thing around it that is there, begins.
-
-    The document is read up to each line in question: the first part of it that holds the value ends on its line.
-    """
-    while tokens and not _holds(document, tokens):
-        tokens = tokens[:-1]
-    lines = text.split("\n")  # as editors count them; TOML has no other line break
-    low, high = 1, len(lines)
-    while low < high:
-        middle = end = (low + high) // 2
-        while (part := _parse("\n".join(lines[:end]))) is None:
-            end += 1  # inside a value of several lines
-        if _holds(part, tokens):
-            high = middle
-        else:
-            low = end + 1
-    return max(low, 1)
-
-
-def _parse(text: str) -> object | None:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def _holds(document: object, tokens: list[str]) -> bool:
-    for token in tokens:
-        if isinstance(document, list) and token.isdigit() and int(token) < len(document):
-            document = document[int(token)]
-        elif isinstance(document, dict) and token in document:
-            document = document[token]
-        else:
-            return False
-    return True
+        line, place = place_of(text, fault.pointer, document)
+        found.append(Complaint(line, place, fault.code, fault.detail))
+    return sorted(found, key=attrgetter("line"))

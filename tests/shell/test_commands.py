@@ -207,7 +207,7 @@ def test_explain_routes_as_if_a_client_called(tmp_path: Path, sent: Path, capsys
     path = written(
         tmp_path,
         added('[clients.billing]\ntoken = "t"\nupstreams = ["katsupay-lagos"]\n[clients.other]\ntoken = "u"'),
-        replaced('when = { labels = { product = "wallet" } }', 'when = { client = "billing" }'),
+        replaced('when = { labels = { product = "wallet" }, has = ["due_date"] }', 'when = { client = "billing" }'),
     )
     assert run("explain", "--config", path, "--client", "billing", sent) == 0
     assert "'wallets'" in capsys.readouterr().out

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from gateway import demo
 from gateway.core.crosswalk import Entry
-from gateway.shell.configuration import ConfigurationError, Loaded, line_of, load
+from gateway.shell.configuration import ConfigurationError, Loaded, load
+from gateway.shell.lines import line_of
 from tests.support.running import Edit, added, configured, replaced
 
 NOWHERE = "http://127.0.0.1:1"
@@ -205,7 +206,7 @@ WRONG = {
         ("references.order",),
     ),
     "unknown condition": Wrong(
-        replaced('when = { labels = { product = "crm" } }', 'when = { label = "crm" }'),
+        replaced('when = { labels = { product = "crm" }, has = ["due_date"] }', 'when = { label = "crm" }'),
         "label =",
         "routes.3.when.label",
         ("labels",),
