@@ -97,6 +97,7 @@ class Service:
         self._runners: list[Runner] = []
         self._parts: Parts | None = None
         self._reloader: Reloader | None = None
+        self._asked = False
         self._watching: asyncio.Task[None] | None = None
         self.url = ""
         self.ops_url = ""
@@ -129,12 +130,15 @@ class Service:
         self.ops_url = await self._listen(ops, server.ops_listen)
         self.url = await self._listen(parts.api.application(), server.listen, parts.api.quick)
         self._reloader = Reloader(loaded, parts.adopt, self._tell)
+        if self._asked:
+            self._reloader.ask()
         self._watching = asyncio.create_task(self._reloader.run())
         self._health.ready = True
         self._log.info("listening", api=self.url, ops=self.ops_url, config=loaded.revision)
 
     def reload(self) -> None:
-        """Read the configuration again, soon; if it is good, go by it."""
+        """Read the configuration again, soon, or once it has started; if it is good, go by it."""
+        self._asked = True
         if self._reloader is not None:
             self._reloader.ask()
 

@@ -18,10 +18,11 @@ from aiohttp import ClientConnectionError, ClientSession
 from gateway import __version__, demo
 from gateway.__main__ import main
 from gateway.demo import quiet_log
-from gateway.shell import commands
+from gateway.shell import commands, logs
 from gateway.shell.catalog import dialects
 from gateway.shell.configuration import load
 from gateway.shell.service import Service
+from tests.support.engines import until
 from tests.support.running import NAMES, PRODUCTS, Edit, added, configured, invoice, replaced, sandbox
 
 NOWHERE = "http://127.0.0.1:1"
@@ -439,6 +440,20 @@ async def test_serve_reads_its_configuration_again_on_sighup(tmp_path: Path) -> 
             process.send_signal(signal.SIGINT)
             code, _, _ = await ended(process)
     assert code == 0
+
+
+async def test_what_is_asked_for_while_it_starts_is_done_once_it_has_started(tmp_path: Path) -> None:
+    """A reload that is asked for between reading the file and listening is not lost."""
+    log, path = BytesIO(), written(tmp_path)
+    service = Service(load(path), logs.logger(log))
+    path.write_text("nothing = 1")
+    service.reload()
+    await service.start()
+    try:
+        await until(lambda: b'"reloaded"' in log.getvalue())
+    finally:
+        await service.stop()
+    assert b'"refused"' in log.getvalue()
 
 
 async def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
