@@ -42,15 +42,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--strict", action="store_true", help="warnings are faults")
     check.add_argument("--json", action="store_true", help="for programs: every finding with the invoice that shows it")
 
-    explain = made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets")
-    explain.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
-    explain.add_argument("invoice", metavar="INVOICE", help="a JSON file, or - for standard input")
-    explain.add_argument(
-        "--all-upstreams", action="store_true", help="every upstream, not only the one it is routed to"
-    )
-    explain.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
-    explain.add_argument("--json", action="store_true", help="as the API answers it")
-
+    _add_explain(made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets"))
     _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
 
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
@@ -62,6 +54,16 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--sandbox-port", type=_port, default=9100, help="the sandbox's port, 0 for any (default: 9100)")
     demo.add_argument("--once", action="store_true", help="stop after the invoices; exit 1 unless all were created")
     return root
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument("--config", required=True, type=Path, metavar="FILE", help="the configuration, a TOML file")
+    explain.add_argument("invoice", metavar="INVOICE", help="a JSON file, or - for standard input")
+    explain.add_argument(
+        "--all-upstreams", action="store_true", help="every upstream, not only the one it is routed to"
+    )
+    explain.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
+    explain.add_argument("--json", action="store_true", help="as the API answers it")
 
 
 def _add_journal(journal: argparse.ArgumentParser) -> None:

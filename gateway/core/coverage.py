@@ -21,7 +21,7 @@ from gateway.core.region import CLIENT, Constraint, Region, Space, constraints
 from gateway.core.routing import Decision, Facts, Rule, compile_rules, select
 from gateway.core.sample import invoice_of
 from gateway.core.totals import checked_totals
-from gateway.core.wording import quoted
+from gateway.core.wording import escape, quoted
 
 STEPS = 20_000
 LOCAL = "local"
@@ -219,7 +219,7 @@ def unused_upstreams(config: Config) -> Iterator[Finding]:
     for name in config.upstreams:
         if name not in named:
             words = "no rule leads there, neither by to or split nor by fallback"
-            yield Finding("warning", "unused-upstream", f"/upstreams/{name}", words)
+            yield Finding("warning", "unused-upstream", f"/upstreams/{escape(name)}", words)
 
 
 def replaced(witness: Witness, external_id: str) -> Witness:

@@ -72,9 +72,15 @@ def check(path: Path, *, strict: bool = False) -> Checked:
         findings = [msgspec.structs.replace(one, severity="fault") for one in findings]
     findings.sort(key=lambda one: one.line or 0)
     counts = {"upstreams": len(loaded.upstreams), "rules": len(loaded.rules), "clients": len(loaded.config.clients)}
-    counts["tests"] = len(loaded.config.tests)
+    if loaded.config.tests:
+        counts |= {"tests": len(loaded.config.tests), "tested_rules": _tested(loaded, findings)}
     good = all(one.severity == "warning" for one in findings)
     return Checked(str(path), good, loaded.revision, counts, tuple(findings))
+
+
+def _tested(loaded: Loaded, findings: list[Found]) -> int:
+    """How many rules a test reaches; one that nothing reaches is not said to be untested as well."""
+    return len(loaded.rules) - len({one.rule for one in findings if one.code in (*_NEVER, "untested")})
 
 
 def _complained(one: Complaint) -> Found:

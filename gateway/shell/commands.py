@@ -68,7 +68,7 @@ def check(path: Path, *, strict: bool = False, as_json: bool = False) -> int:
     for one in checked.findings:
         complain(one.text(path))
     if checked.good:
-        counts = ", ".join(f"{count} {name}" for name, count in checked.counts.items() if count or name != "tests")
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checked.counts.items())
         say(f"{path}: good ({counts}, revision {checked.revision})")
         return 0
     faults = sum(one.severity == "fault" for one in checked.findings)

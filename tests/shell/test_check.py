@@ -203,11 +203,12 @@ def test_rules_that_hurt_later_are_found(
 
 
 def test_an_upstream_that_no_rule_names_is_told(tmp_path: Path) -> None:
-    """Neither to, split nor fallback."""
+    """Neither to, split nor fallback; by the line of its table, whatever its name."""
     path = written(tmp_path, "a: -> { charge = 1, portal = 1 } else dollars", "# dinars")
-    line = path.read_text().splitlines().index("[upstreams.dinars]") + 1
+    path.write_text(path.read_text().replace("[upstreams.dinars]", '[upstreams."di/nars"]'))
+    line = path.read_text().splitlines().index('[upstreams."di/nars"]') + 1
     found = [one for one in check(path).findings if one.code == "unused-upstream"]
-    assert [(one.place, one.line) for one in found] == [("upstreams.dinars", line)]
+    assert [(one.place, one.line) for one in found] == [("upstreams.di/nars", line)]
 
 
 def test_what_no_rule_takes_is_told(examined: Callable[..., Checked]) -> None:
@@ -410,6 +411,8 @@ def test_rules_that_no_test_reaches_are_told_if_there_are_tests(examined: Callab
     checked = examined(rules, cases('expect = "charge"'))
     assert [one.rule for one in checked.findings if one.code == "untested"] == ["a", "b"]
     assert [one.rule for one in checked.findings if one.code == "never-reached"] == ["d"]
+    assert (checked.counts["tests"], checked.counts["rules"], checked.counts["tested_rules"]) == (1, 4, 1)
+    assert "tested_rules" not in examined(rules).counts
     assert [one for one in examined(rules).findings if one.code == "untested"] == []
 
 
