@@ -144,7 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
             case "check":
                 return commands.check(options.config, strict=options.strict, as_json=options.json)
             case "explain":
-                return commands.explain(
+                from gateway.shell import explain_command  # noqa: PLC0415 - it loads rich, which nothing that serves shall
+
+                return explain_command.explain(
                     options.config,
                     options.invoice,
                     options.client,

@@ -16,6 +16,7 @@ from gateway.core.config import Config, Route
 from gateway.core.errors import NoRoute
 from gateway.core.finding import Finding, Witness
 from gateway.core.parse import ExtensionTypes
+from gateway.core.plan import LOCAL
 from gateway.core.point import NOTHING, Point, Wish, realize
 from gateway.core.region import CLIENT, Constraint, Region, Space, constraints
 from gateway.core.routing import Decision, Facts, Rule, compile_rules, select
@@ -24,8 +25,6 @@ from gateway.core.totals import checked_totals
 from gateway.core.wording import escape, quoted
 
 STEPS = 20_000
-LOCAL = "local"
-"""Who calls where no clients are configured."""
 
 
 class Undecided(Exception):  # noqa: N818 - it is an answer

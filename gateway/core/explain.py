@@ -1,5 +1,6 @@
 """`explain`: every decision about an invoice without sending it, by the same functions that sending uses."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -18,10 +19,14 @@ MASK = "***"
 
 
 class RouteView(Struct, frozen=True):
-    """The rule that takes the invoice, and why those before it do not."""
+    """The rule that takes the invoice, and why those before it do not.
+
+    The invoice goes to the first of `to` that can carry it.
+    """
 
     rule: str
     config: str
+    to: tuple[str, ...]
     tried: tuple[Tried, ...]
 
 
@@ -64,28 +69,45 @@ class Target(Struct, frozen=True):
 
 
 def explain(
-    body: bytes, key: str | None, caller: Caller, book: Book, targets: dict[str, Target], *, all_upstreams: bool
+    body: bytes, key: str | None, caller: Caller, book: Book, targets: Mapping[str, Target], *, all_upstreams: bool
 ) -> Explanation:
     """What would be done with the invoice; nothing is sent.
 
     Raises:
         Problem: it is not an invoice, or no rule takes it. That an upstream cannot carry it is an answer, no problem.
     """
-    invoice = parse(body, book.extension_types, key)
+    return explained(parse(body, book.extension_types, key), caller, book, targets, all_upstreams=all_upstreams)
+
+
+def explained(
+    invoice: Invoice, caller: Caller, book: Book, targets: Mapping[str, Target], *, all_upstreams: bool = False
+) -> Explanation:
+    """What would be done with an invoice that was read already.
+
+    Raises:
+        Problem: as `explain`.
+    """
     with named(invoice):
         totals = checked_totals(invoice)
         facts = Facts(invoice, totals, caller.name)
         decision = select(book.rules, facts)
         check_permission(caller, decision)
-    names = tuple(book.upstreams) if all_upstreams else (decision.upstream, *decision.fallback)
+    to = tuple(name for name in (decision.upstream, *decision.fallback) if caller.may_use(name))
     views: list[UpstreamView] = []
-    for name in names:
+    for name in book.upstreams if all_upstreams else to:
         if caller.may_use(name):
             views.append(view(invoice, totals, book.upstreams[name], targets[name]))
             if views[-1].verdict == "sendable" and not all_upstreams:
                 break  # it would go here; those before it could not carry it
-    route = RouteView(decision.rule, book.revision, tried(book.rules, facts))
+    route = RouteView(decision.rule, book.revision, to, tried(book.rules, facts))
     return Explanation(invoice.external_id, route, totals, tuple(views))
+
+
+def taker(found: Explanation) -> UpstreamView | None:
+    """The upstream that the invoice would go to; None if none of its rule's can carry it."""
+    views = {one.name: one for one in found.upstreams}
+    able = (views[name] for name in found.route.to if name in views and views[name].verdict == "sendable")
+    return next(able, None)
 
 
 def view(invoice: Invoice, totals: Totals, upstream: Upstream, target: Target) -> UpstreamView:

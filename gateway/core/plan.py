@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from msgspec import Struct
 
+from gateway.core.config import Client
 from gateway.core.dialect import Translation, Upstream, translate
 from gateway.core.errors import Forbidden, Problem, Untranslatable
 from gateway.core.invoice import Invoice
@@ -24,6 +25,18 @@ class Caller(Struct, frozen=True):
     def may_use(self, upstream: str) -> bool:
         """Whether the caller's invoices may go there."""
         return self.upstreams is None or upstream in self.upstreams
+
+
+LOCAL = "local"
+"""Who calls where no clients are configured."""
+
+
+def caller_of(clients: Mapping[str, Client], name: str) -> Caller:
+    """The client of that name, with its permissions; somebody who is not configured may use all upstreams."""
+    client = clients.get(name)
+    if client is None:
+        return Caller(name)
+    return Caller(name, client.operator, None if client.upstreams is None else frozenset(client.upstreams))
 
 
 class Book(Struct, frozen=True):

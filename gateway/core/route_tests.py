@@ -9,14 +9,12 @@ from gateway.core.errors import NoRoute, Problem
 from gateway.core.finding import Finding, Witness
 from gateway.core.invoice import Invoice
 from gateway.core.parse import parse
-from gateway.core.plan import Book, Caller, check_permission, next_leg
+from gateway.core.plan import LOCAL, Book, caller_of, check_permission, next_leg
 from gateway.core.problem_index import PROBLEMS
 from gateway.core.routing import Decision, Facts, select
 from gateway.core.sample import invoice_of
 from gateway.core.totals import checked_totals
 from gateway.core.wording import nearest, quoted
-
-LOCAL = "local"
 
 
 class Ran(Struct, frozen=True):
@@ -38,7 +36,7 @@ def run(test: RouteTest, body: bytes | None, config: Config, book: Book) -> Ran:
         invoice = invoice_of(sample, book.extension_types) if body is None else parse(body, book.extension_types)
         totals = checked_totals(invoice)
         decision = select(book.rules, Facts(invoice, totals, name))
-        check_permission(_caller(config, name), decision)
+        check_permission(caller_of(config.clients, name), decision)
         if isinstance(test.expect, ExpectedProblem):
             next_leg(invoice, totals, (decision.upstream, *decision.fallback), book)
     except Problem as found:
@@ -47,12 +45,6 @@ def run(test: RouteTest, body: bytes | None, config: Config, book: Book) -> Ran:
     if decision is None:
         return Ran(None, None, problem, witness)
     return Ran(decision.rule, decision.upstream, problem, witness)
-
-
-def _caller(config: Config, name: str) -> Caller:
-    client = config.clients.get(name)
-    allowed = client.upstreams if client is not None else None
-    return Caller(name, upstreams=None if allowed is None else frozenset(allowed))
 
 
 def tested(config: Config, bodies: Mapping[int, bytes], book: Book) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiolimiter import AsyncLimiter
 
+from gateway.core import plan
 from gateway.core.config import Client
 from gateway.core.errors import RateLimited, Unauthenticated
 from gateway.core.plan import Caller
@@ -16,7 +17,7 @@ from gateway.shell.secrets import resolve, tokens
 NO_TOKEN = "no-token"  # noqa: S105 - a reason, and no password
 UNKNOWN_TOKEN = "unknown-token"  # noqa: S105 - the same
 
-LOCAL = Caller("local", operator=True)
+LOCAL = Caller(plan.LOCAL, operator=True)
 """Everybody who reaches a listener on loopback, where no clients are configured."""
 
 
@@ -37,8 +38,7 @@ class Clients:
                 kept = old.get(name, made)
                 self.limits[name] = kept if _alike(kept, made) else made
         for name, client in clients.items():
-            allowed = None if client.upstreams is None else frozenset(client.upstreams)
-            caller = Caller(name, client.operator, allowed)
+            caller = plan.caller_of(clients, name)
             hashed = client.token_sha256 or []
             hashes = [hashed] if isinstance(hashed, str) else hashed
             digests = [bytes.fromhex(text) for text in hashes]

@@ -11,15 +11,8 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from gateway import demo as tour
-from gateway.core.answer import ENCODER
-from gateway.core.errors import Problem
-from gateway.core.explain import Explanation
-from gateway.core.explain import explain as explain_invoice
-from gateway.core.plan import Caller
 from gateway.sandbox import server as sandbox_server
 from gateway.shell import check as examination
-from gateway.shell import report
-from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import ConfigurationError, Loaded, load
 from gateway.shell.journal import StoreError
 from gateway.shell.service import Service
@@ -157,32 +150,6 @@ def stop_asked(hurry: asyncio.Event | None = None) -> asyncio.Future[signal.Sign
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop, sign)
     return stopped
-
-
-def explain(path: Path, invoice: str, client: str, *, everywhere: bool, as_json: bool) -> int:
-    """`explain --config FILE INVOICE`: exit 1 if the invoice could not be sent."""
-    loaded = loaded_or_none(path, with_secrets=False)
-    if loaded is None:
-        return 1
-    try:
-        body = sys.stdin.buffer.read() if invoice == "-" else Path(invoice).read_bytes()
-    except OSError as error:
-        complain(f"{invoice}: cannot be read: {error.strerror}")
-        return 2
-    configured = loaded.config.clients.get(client)
-    allowed = configured.upstreams if configured is not None else None
-    caller = Caller(client, upstreams=None if allowed is None else frozenset(allowed))
-    try:
-        found = explain_invoice(body, None, caller, book(loaded), offline_targets(loaded), all_upstreams=everywhere)
-    except Problem as problem:
-        complain(report.problem(problem))
-        return 1
-    say(ENCODER.encode(found).decode() if as_json else report.explanation(found))
-    return 0 if _sendable(found) else 1
-
-
-def _sendable(found: Explanation) -> bool:
-    return any(view.verdict == "sendable" for view in found.upstreams)
 
 
 def sandbox(port: int) -> int:

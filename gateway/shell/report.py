@@ -1,15 +1,10 @@
-"""Texts for a terminal: what `explain` prints, and how a problem reads."""
+"""Texts for a terminal: how a problem reads, and what the journal holds."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.core.errors import Fault, Problem
-from gateway.core.explain import Explanation, UpstreamView
-from gateway.core.losses import pattern
-from gateway.core.money import plain
 from gateway.core.problem_index import title
-from gateway.core.result import Loss
 
 
 def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> Iterator[str]:
@@ -31,46 +26,6 @@ def problem(found: Problem) -> str:
 
 def _fault_rows(faults: Iterable[Fault]) -> Iterator[tuple[str, str]]:
     return ((fault.pointer or "-", fault.detail) for fault in faults)
-
-
-def explanation(found: Explanation) -> str:
-    """What would be done with an invoice."""
-    lines = [f"{found.external_id} is taken by rule {found.route.rule!r} ({found.route.config})"]
-    lines += table((f"not by {one.rule!r}:", one.failed) for one in found.route.tried)
-    totals = found.totals
-    lines.append("")
-    lines += table(
-        (name.replace("_", " "), plain(getattr(totals, name)).rjust(15))
-        for name in ("line_total", "discount_total", "charge_total", "tax_total", "tax_inclusive_total", "amount_due")
-    )
-    for view in found.upstreams:
-        lines += ["", *_view(view)]
-    return "\n".join(lines)
-
-
-def _view(view: UpstreamView) -> Iterator[str]:
-    yield f"{view.name} ({view.dialect}): {view.verdict}"
-    if view.request is None:
-        yield from table(_fault_rows(view.errors))
-        return
-    claim = "decided by the upstream, compared afterwards" if view.claim is None else plain(view.claim)
-    yield from table((("claim", claim), ("second creation prevented by", _PROTECTIONS[view.protection])))
-    if view.losses:
-        yield f"  {len(view.losses)} losses:"
-        yield from table(_loss_rows(view.losses), "    ")
-    yield f"  {view.request.method} {view.request.url}"
-    yield from (f"  {name}: {value}" for name, value in view.request.headers.items())
-    yield f"  {view.request.body}"
-
-
-_PROTECTIONS = {"enforced": "the API itself", "lookup": "asking for it", "none": "nothing but a person"}
-
-
-def _loss_rows(losses: tuple[Loss, ...]) -> Iterator[tuple[str, ...]]:
-    """The losses by field, lines counted together."""
-    counted = Counter((pattern(loss.pointer), loss.disposition, loss.detail) for loss in losses)
-    for (place, disposition, detail), count in counted.items():
-        yield place, disposition + (f" × {count}" if count > 1 else ""), detail
 
 
 def records(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from gateway.core.answer import ENCODER
 from gateway.core.config import Route, When
 from gateway.core.crosswalk import Crosswalk
 from gateway.core.errors import Forbidden, InvalidInvoice, NoRoute, TotalsMismatch
-from gateway.core.explain import MASK, Explanation, Target, explain
+from gateway.core.explain import MASK, Explanation, Target, explain, taker
 from gateway.core.plan import Book, Caller, make_plan
 from gateway.core.routing import compile_rules
 from tests.core.samples import MUTE, TYPES, document, encoded, invoice, upstream
@@ -97,6 +97,20 @@ def test_all_upstreams_can_be_asked_for() -> None:
         ("mute", "sendable", "lookup"),
     ]
     assert found.upstreams[2].claim is None
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_where_it_goes_is_said_also_among_all_upstreams(everywhere: bool) -> None:
+    """To the first of the rule's that can carry it; to none if none of them can, whoever else could."""
+    found = explained(all_upstreams=everywhere)
+    going = taker(found)
+    assert found.route.to == ("deaf", "tiny-eu", "mute")
+    assert going is not None
+    assert going.name == "tiny-eu"
+    caller = Caller("shop", upstreams=frozenset(("deaf",)))
+    found = explained(caller, all_upstreams=everywhere)
+    assert (found.route.to, taker(found)) == (("deaf",), None)
+    assert taker(explained(customer={"id": "acct-1"}, all_upstreams=everywhere)) is not None
 
 
 def test_that_no_upstream_can_carry_it_is_an_answer() -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -126,7 +127,13 @@ def test_explain_tells_a_person_what_would_be_sent(
     assert run("explain", "--config", written(tmp_path), sent) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for words in ("'default'", "'workshops'", "492.00", "chargeover-us", f"POST {NOWHERE}/chargeover/api/v3/invoice"):
+    for words in (
+        'rule "default"',
+        "workshops",
+        "492.00",
+        "chargeover-us",
+        f"POST {NOWHERE}/chargeover/api/v3/invoice",
+    ):
         assert words in out
     assert "Authorization: ***" in out
     assert "sandbox-private" not in out
@@ -171,9 +178,17 @@ def test_explain_of_what_cannot_be_sent_is_a_no(tmp_path: Path, capsys: pytest.C
     wrong["customer"]["id"] = "acct-unknown"
     path.write_text(json.dumps(wrong))
     assert run("explain", "--config", written(tmp_path), path) == 1
+    assert "/customer/id" in capsys.readouterr().out
+
+
+def test_that_others_could_carry_it_is_still_a_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1: where it is routed to, it cannot be sent."""
+    path = tmp_path / "invoice.json"
+    path.write_text(json.dumps(invoice("chargeover", due_date="2026-07-13")))
+    assert run("explain", "--config", written(tmp_path), "--all-upstreams", path) == 1
     out = capsys.readouterr().out
-    assert "untranslatable" in out
-    assert "/customer/id" in out
+    assert re.search(r"onlyoffice-eu +onlyoffice +yes", out)
+    assert re.search(r"chargeover-us +chargeover +no", out)
 
 
 @pytest.mark.parametrize(
@@ -211,9 +226,9 @@ def test_explain_routes_as_if_a_client_called(tmp_path: Path, sent: Path, capsys
         replaced('when = { labels = { product = "wallet" }, has = ["due_date"] }', 'when = { client = "billing" }'),
     )
     assert run("explain", "--config", path, "--client", "billing", sent) == 0
-    assert "'wallets'" in capsys.readouterr().out
+    assert 'rule "wallets"' in capsys.readouterr().out
     assert run("explain", "--config", path, "--client", "other", sent) == 0
-    assert "'default'" in capsys.readouterr().out
+    assert 'rule "default"' in capsys.readouterr().out
 
 
 def test_explain_refuses_a_client_that_may_not(tmp_path: Path, sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +236,16 @@ def test_explain_refuses_a_client_that_may_not(tmp_path: Path, sent: Path, capsy
     path = written(tmp_path, added('[clients.billing]\ntoken = "t"\nupstreams = ["katsupay-lagos"]'))
     assert run("explain", "--config", path, "--client", "billing", sent) == 1
     assert "forbidden" in capsys.readouterr().err
+
+
+def test_explain_knows_the_clients_that_there_are(
+    tmp_path: Path, sent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 for any other, with the one that is meant."""
+    path = written(tmp_path, added('[clients.billing]\ntoken = "t"'))
+    assert run("explain", "--config", path, "--client", "biling", sent) == 2
+    assert capsys.readouterr().err == 'there is no client "biling"; did you mean "billing"?\n'
+    assert run("explain", "--config", path, sent) == 0
 
 
 def test_explain_of_a_missing_file_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,6 +262,12 @@ def test_a_bad_configuration_starts_nothing(
     path = written(tmp_path, replaced("[server]\n", "[server]\nx = 1\n"))
     assert run(command, "--config", path, *([sent] if command == "explain" else [])) == 1
     assert "server.x" in capsys.readouterr().err
+
+
+def test_what_serves_does_not_load_what_shows() -> None:
+    """Rich costs a gateway time to start and memory, and it shows nothing."""
+    code = "import sys, gateway.__main__, gateway.shell.service; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - ourselves
 
 
 # ------------------------------------------------------------------ usage

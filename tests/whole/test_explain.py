@@ -62,7 +62,8 @@ async def test_an_explanation_has_the_members_of_the_contract(tmp_path: Path) ->
     async with running(tmp_path) as world:
         found = (await world.explain(invoice("chargeover"))).json
         assert {"route", "totals", "upstreams"} <= set(found)
-        assert set(found["route"]) == {"rule", "config", "tried"}
+        assert set(found["route"]) == {"rule", "config", "to", "tried"}
+        assert found["route"]["to"] == ["chargeover-us"]
         assert [one["rule"] for one in found["route"]["tried"]] == ["workshops", "wallets", "subscriptions", "europe"]
         assert all(one["failed"] for one in found["route"]["tried"])
         assert found["totals"]["tax_total"] == "82.00"
