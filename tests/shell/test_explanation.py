@@ -1,6 +1,7 @@
 """What `explain` shows a person: everything that was decided, and at a glance where an invoice can go."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from gateway.__main__ import main
 from gateway.core.explain import Explanation, RequestView, explain, taker
 from gateway.core.plan import Caller
 from gateway.core.result import Loss
 from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import load
 from gateway.shell.explanation import explanation
+from tests.support.readme import README
 from tests.support.running import NAMES, configured, invoice
 
 
@@ -185,3 +188,13 @@ def test_what_others_wrote_commands_no_terminal(tmp_path: Path) -> None:
     for everywhere in (False, True):
         text = shown(wrong, everywhere=everywhere)
         assert not {"\x1b", "\x9b", "\x07"} & set(text)
+
+
+def test_the_readme_shows_what_explain_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """The end of what its command prints where nobody says how wide."""
+    demo = README.parent / "gateway" / "demo"
+    arguments = ["--config", str(demo / "gateway.toml"), str(demo / "invoice.json"), "--all-upstreams"]
+    assert main(["explain", *arguments]) == 0
+    found = re.search(r"<!-- test: explain -->\n```text\n(.*?)```", README.read_text(), re.DOTALL)
+    assert found is not None
+    assert capsys.readouterr().out.endswith(f"\n\n{found[1]}")
