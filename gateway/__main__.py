@@ -14,6 +14,7 @@ examples:
   invoice-gateway demo                                      five simulated upstreams, a gateway, one invoice to each
   invoice-gateway check gateway.toml                        is this configuration good?
   invoice-gateway explain --config gateway.toml inv.json    what would be sent where, and what would be lost
+  invoice-gateway diff old.toml new.toml --sample inv.ndjson    what would a changed configuration change?
   invoice-gateway serve --config gateway.toml               listen
   invoice-gateway journal list --config gateway.toml --outcome unknown      what is in doubt
 
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="for programs: every finding with the invoice that shows it")
 
     _add_explain(made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets"))
+    _add_diff(made.add_parser("diff", help="which invoices another configuration would send elsewhere or otherwise"))
     _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
 
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
@@ -64,6 +66,16 @@ def _add_explain(explain: argparse.ArgumentParser) -> None:
     )
     explain.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
     explain.add_argument("--json", action="store_true", help="as the API answers it")
+
+
+def _add_diff(diff: argparse.ArgumentParser) -> None:
+    diff.description = "Plans each invoice of a sample by two configurations; sends nothing, needs no secrets."
+    diff.epilog = "exit codes: 0 nothing is different, 1 something is, 2 not all was compared"
+    diff.add_argument("old", type=Path, metavar="OLD", help="a configuration, a TOML file")
+    diff.add_argument("new", type=Path, metavar="NEW", help="another one")
+    diff.add_argument("--sample", required=True, metavar="FILE", help="invoices, one a line, or - for standard input")
+    diff.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
+    diff.add_argument("--json", action="store_true", help="a line of JSON for each difference, and one for the totals")
 
 
 def _add_journal(journal: argparse.ArgumentParser) -> None:
@@ -153,6 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
                     everywhere=options.all_upstreams,
                     as_json=options.json,
                 )
+            case "diff":
+                from gateway.shell import diff_command  # noqa: PLC0415 - it loads rich
+
+                asked = (options.old, options.new, options.sample, options.client, options.json)
+                return diff_command.diff(diff_command.Options(*asked))
             case "journal":
                 return _journal(options)
             case "sandbox":

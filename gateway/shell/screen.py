@@ -65,9 +65,14 @@ def shown(parts: Iterable[Part]) -> str:
     return "\n".join(line.rstrip() if plain else line for line in lines).rstrip("\n")
 
 
-def text(words: str, style: str = "") -> Text:
+def clean(words: str) -> str:
     """Words that may be somebody else's: a control character is a `?`, so that none of them commands the terminal."""
-    return Text(CONTROL.sub("?", words), style)
+    return CONTROL.sub("?", words)
+
+
+def text(words: str, style: str = "") -> Text:
+    """The same in a style."""
+    return Text(clean(words), style)
 
 
 def table(*columns: str, right: Collection[int] = (), whole: Collection[int] = (), gap: int = 2) -> Table:
