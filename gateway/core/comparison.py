@@ -96,7 +96,7 @@ def changes(old: Course, new: Course) -> Iterator[Change]:
     if (old.upstream, old.problem) != (new.upstream, new.problem):
         kind: Kind = "problem" if old.problem or new.problem else "upstream"
         yield Change(kind, "", old.upstream or old.problem, new.upstream or new.problem)
-    if old.upstream is None or new.upstream is None:
+    if old.request is None or new.request is None:
         if old.problem == new.problem == Untranslatable.slug:
             yield from _otherwise("problem", _errors(old), _errors(new))
         return
@@ -134,10 +134,8 @@ def _joined(said: Iterable[tuple[str, str]]) -> Places:
     return places
 
 
-def _request(found: RequestView | None) -> Places:
+def _request(found: RequestView) -> Places:
     """Where it goes, its headers, and each value of its body, in any order; the body as a whole if it is no JSON."""
-    if found is None:
-        return {}
     places = {"method": found.method, "url": found.url} | {f"header {name}": at for name, at in found.headers.items()}
     try:
         return places | dict(_values(read_json(found.body.encode()), ""))

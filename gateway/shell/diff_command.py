@@ -16,7 +16,7 @@ from gateway.core.money import encode_amount
 from gateway.shell.commands import complain, loaded_or_none, say
 from gateway.shell.compose import book, offline_targets
 from gateway.shell.configuration import Loaded
-from gateway.shell.differences import Difference, Tally, Totals, Unread, summary, told
+from gateway.shell.differences import Difference, Tally, Totals, Unread, lines_of, summary
 from gateway.shell.explain_command import called_by
 from gateway.shell.screen import clean, console
 
@@ -132,7 +132,7 @@ def _tell(found: Difference | Unread, options: Options) -> None:
         case Difference():
             kinds = ", ".join(dict.fromkeys(one.kind for one in found.changes))
             say(clean(f"{options.sample}:{found.line}: {found.external_id}: {kinds}"))
-            for line in told(found):
+            for line in lines_of(found):
                 say(clean(f"    {line}"))
         case _:
             assert_never(found)

@@ -92,20 +92,21 @@ def end(course: Course) -> str:
     return course.upstream or course.problem or ""
 
 
-def told(found: Difference) -> Iterator[str]:
+def lines_of(found: Difference) -> Iterator[str]:
     """What is otherwise, for a person: lines of an invoice counted together; not all of it."""
-    counts = Counter((one.kind, pattern(one.place), one.old, one.new) for one in found.changes)
-    left: Counter[Kind] = Counter()
-    seen: Counter[Kind] = Counter()
-    for (kind, place, old, new), count in counts.items():
-        seen[kind] += 1
-        if seen[kind] > MOST_TOLD:
-            left[kind] += count
+    alike: defaultdict[tuple[Kind, str, str | None, str | None], list[str]] = defaultdict(list)
+    for one in found.changes:
+        alike[one.kind, pattern(one.place), one.old, one.new].append(one.place)
+    told, left = Counter[Kind](), Counter[Kind]()
+    for (kind, place, old, new), places in alike.items():
+        told[kind] += 1
+        if told[kind] > MOST_TOLD:
+            left[kind] += len(places)
         elif kind in ("upstream", "problem") and not place:
             yield f"{kind}: {_ended(found.old)} → {_ended(found.new)}"
         else:
-            where = f" {place}" + (f" × {count}" if count > 1 else "") if place else ""
-            yield f"{kind}:{where} {old or 'nothing'} → {new or 'nothing'}"
+            where = f"{place} × {len(places)} " if len(places) > 1 else f"{places[0]} " if place else ""
+            yield f"{kind}: {where}{old or 'nothing'} → {new or 'nothing'}"
     yield from (f"{kind}: and {count} more" for kind, count in left.items())
 
 
@@ -121,7 +122,8 @@ def summary(totals: Totals) -> str:
     words = f"{totals.different:,} of {totals.invoices:,} invoices would go elsewhere or be translated otherwise"
     if totals.unread:
         words += f"; {totals.unread:,} line{'s' if totals.unread > 1 else ''} could not be read"
-    made = table("old rule", "goes to", "new rule", "goes to", "invoices", "different", "amount due", right={4, 5, 6})
+    columns = ("old rule", "goes to", "new rule", "goes to", "invoices", "different", "amount due")
+    made = table(*columns, right={4, 5, 6}, whole={0, 1, 2, 3, 6})
     for one in totals.ways:
         amounts = "\n".join(f"{amount:,f} {code}" for code, amount in sorted(one.amounts.items()))
         ends = (one.way.old_rule or "–", one.way.old, one.way.new_rule or "–", one.way.new)

@@ -28,8 +28,9 @@ from tests.support.running import NAMES, PRODUCTS, Edit, added, configured, invo
 NOWHERE = "http://127.0.0.1:1"
 COMMANDS = {
     "serve": ["--config"],
-    "check": ["FILE"],
+    "check": ["FILE", "--strict", "--json"],
     "explain": ["--config", "INVOICE", "--all-upstreams", "--client", "--json"],
+    "diff": ["OLD", "NEW", "--sample", "--client", "--json"],
     "sandbox": ["--port"],
     "demo": ["--port", "--ops-port", "--sandbox-port", "--once"],
 }
