@@ -107,6 +107,9 @@ def test_where_it_goes_is_said_also_among_all_upstreams(everywhere: bool) -> Non
     assert found.route.to == ("deaf", "tiny-eu", "mute")
     assert going is not None
     assert going.name == "tiny-eu"
+    going = taker(explained(currency="EUR", all_upstreams=everywhere))
+    assert going is not None
+    assert going.name == "mute"
     caller = Caller("shop", upstreams=frozenset(("deaf",)))
     found = explained(caller, all_upstreams=everywhere)
     assert (found.route.to, taker(found)) == (("deaf",), None)

@@ -59,8 +59,12 @@ def test_an_explanation_has_everything_a_person_asks_for(tmp_path: Path) -> None
     assert "/lines/0/" not in text
 
 
-def test_the_request_is_laid_out_and_nothing_of_it_is_changed(tmp_path: Path) -> None:
-    """Numbers as they are sent, so that no float comes near money on a screen either."""
+@pytest.mark.parametrize("columns", ["40", "100"])
+def test_the_request_is_laid_out_and_nothing_of_it_is_changed(
+    columns: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers as they are sent, so that no float comes near money on a screen either; no line is broken."""
+    monkeypatch.setenv("COLUMNS", columns)
     found = explained(tmp_path)
     (view,) = found.upstreams
     assert view.request is not None
