@@ -3,8 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings
 from msgspec import structs
 
 from gateway.core.config import AmountRange, DateRange, When
@@ -12,44 +11,24 @@ from gateway.core.coverage import Search, facts_of, layout, rule_findings
 from gateway.core.money import Amount
 from gateway.core.region import MANDATORY, Region
 from gateway.core.routing import PATHS, compile_rules, present
-from tests.core.brute import config_of, kinds, takes, whens
+from tests.core.agreement import RULES, agrees
+from tests.core.brute import config_of, takes
 from tests.core.samples import TYPES
+from tests.proof.rows import ROWS
 
-MOST_KINDS = 1500
+ROW = next(row for row in ROWS if row.name == "rules")
+USD_BELOW = When(currency="USD", amount=AmountRange(below=Amount("10.005")))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(whens(), min_size=1, max_size=5))
+@settings(max_examples=ROW.commit, deadline=None, suppress_health_check=list(HealthCheck))
+@given(RULES)
+@example([When(has="discounts.percent", lacks="discounts.amount")])
+@example([When(has="lines.discounts.taxes.id", lacks="lines.taxes.id")])
+@example([USD_BELOW, When(currency="USD", amount=AmountRange(min=Amount("10.001"))), When(currency="USD")])
+@example([USD_BELOW, When(currency="USD", amount=AmountRange(min=Amount("10.011"))), When(currency="USD")])
 def test_the_analysis_agrees_with_trying_every_kind_of_invoice(found: list[When]) -> None:
     """No false alarm and no miss: rules that match nothing, that are never reached, and invoices that no rule takes."""
-    count, invoices = kinds(found)
-    assume(count <= MOST_KINDS)
-    plan = layout(config_of(found), TYPES)
-    matched: set[str] = set()
-    reached: set[str | None] = set()
-    for facts in invoices:
-        taking = [rule.name for rule in plan.rules if takes(rule, facts)]
-        matched.update(taking)
-        reached.add(taking[0] if taking else None)
-    names = [rule.name for rule in plan.rules]
-    expected: set[tuple[str, str | None]] = {("never-matches", name) for name in names if name not in matched}
-    expected |= {("never-reached", name) for name in matched - reached}
-    expected |= {("no-rule", None)} if None in reached else set()
-    findings = list(rule_findings(plan))
-    for code, _ in expected:
-        event(code)
-    assert {(one.code, one.rule) for one in findings} == expected
-    for one in findings:
-        assert one.witness is not None
-        facts = facts_of(one.witness)
-        taking = [rule.name for rule in plan.rules if takes(rule, facts)]
-        match one.code:
-            case "never-reached":
-                assert one.rule in taking[1:]
-            case "no-rule":
-                assert taking == []
-            case _:
-                assert one.rule not in taking
+    agrees(found)
 
 
 def conditions(*found: When) -> list[tuple[str, str | None]]:

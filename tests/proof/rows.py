@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from msgspec import Struct, structs
 
 from tests.fuzz import bodies, calls, echoes, paths, raw, replies
-from tests.proof import cells, kills, machines, outages, pauses, published, replicas, seeds, soak, starts
+from tests.proof import cells, kills, machines, outages, pauses, published, replicas, rules, seeds, soak, starts
 from tests.proof.row import Found, Tick
 
 Run = Callable[[int, int, Tick], Awaitable[Found]]
@@ -108,5 +108,6 @@ ROWS = (
     Row("raw", "bytes that are no HTTP: 4xx or closed, nothing left over", 5_000, 500_000, raw.run),
     Row("replies", "hostile answers of all upstreams: never created without an id", 250_000, 10_000_000, replies.run),
     Row("paths", "ids that climb: every request keeps its path", 10_000, 1_000_000, paths.run),
+    Row("rules", "generated rules: `check` says what trying every kind of invoice shows", 100, 50_000, rules.run),
     Row("canaries", "faults, and upstreams that echo: no secret is told, no name logged", ECHOES, 2_000, echoes.run),
 )
