@@ -214,10 +214,12 @@ def undecided(found: Layout, place: str, question: str, rule: str | None) -> Fin
 
 def unused_upstreams(config: Config) -> Iterator[Finding]:
     """Upstreams that no rule names."""
-    named = {name for route in config.routes for name in (route.to, *route.split, *route.fallback)}
+    named = {name for route in config.routes for name in (route.to, *route.split, *route.fallback, route.shadow)}
     for name in config.upstreams:
         if name not in named:
-            words = "no rule leads there, neither by to or split nor by fallback"
+            words = (
+                "no rule leads there, neither by to or split nor by fallback, and none compares with it as its shadow"
+            )
             yield Finding("warning", "unused-upstream", f"/upstreams/{escape(name)}", words)
 
 

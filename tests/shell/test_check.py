@@ -209,6 +209,8 @@ def test_an_upstream_that_no_rule_names_is_told(tmp_path: Path) -> None:
     line = path.read_text().splitlines().index('[upstreams."di/nars"]') + 1
     found = [one for one in check(path).findings if one.code == "unused-upstream"]
     assert [(one.place, one.line) for one in found] == [("upstreams.di/nars", line)]
+    path.write_text(path.read_text().replace('name = "a"\n', 'name = "a"\nshadow = "di/nars"\n'))
+    assert [one for one in check(path).findings if one.code == "unused-upstream"] == []
 
 
 def test_what_no_rule_takes_is_told(examined: Callable[..., Checked]) -> None:
