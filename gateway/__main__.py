@@ -16,6 +16,7 @@ examples:
   invoice-gateway explain --config gateway.toml inv.json    what would be sent where, and what would be lost
   invoice-gateway diff old.toml new.toml --sample inv.ndjson    what would a changed configuration change?
   invoice-gateway serve --config gateway.toml               listen
+  invoice-gateway send june.ndjson --url http://localhost:8080      all invoices of a file, each once
   invoice-gateway journal list --config gateway.toml --outcome unknown      what is in doubt
 
 exit codes: 0 good, 1 the answer is no (faults, an invoice that cannot be sent), 2 wrong usage
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_explain(made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets"))
     _add_diff(made.add_parser("diff", help="which invoices another configuration would send elsewhere or otherwise"))
+    _add_send(made.add_parser("send", help="send the invoices of a file, each once; goes on where it was interrupted"))
     _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
 
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
@@ -76,6 +78,36 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.add_argument("--sample", required=True, metavar="FILE", help="invoices, one a line, or - for standard input")
     diff.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
     diff.add_argument("--json", action="store_true", help="a line of JSON for each difference, and one for the totals")
+SEND = """\
+Sends the invoices of a file to a gateway. Each needs an `external_id`, by which it is created once, however often it is
+sent. What became of each is written to the results file as it is known; run the same command again and it goes on:
+what is created, or refused for its content, is not sent again; what is not sent or unknown is.
+
+NDJSON: a JSON object a line. CSV, by the name of the file: a header with the paths of fields, a row an invoice. Columns
+such as lines.0.quantity and lines.1.quantity are its lines; with lines.*.quantity each row is a line, and rows that
+follow each other with the same external_id are one invoice. An empty cell is absent; below extensions cells are JSON.
+
+exit codes: 0 every invoice is created, 1 some are not, 2 wrong usage or an unusable file, 130 interrupted
+"""
+
+
+def _add_send(send: argparse.ArgumentParser) -> None:
+    send.formatter_class = argparse.RawDescriptionHelpFormatter
+    send.description = SEND
+    send.add_argument("file", type=_text, metavar="FILE", help="NDJSON, or CSV; - for NDJSON on standard input")
+    send.add_argument("--url", required=True, type=_text, help="where the gateway's API is")
+    send.add_argument("--token-env", type=_text, metavar="NAME", help="the environment variable that holds a token")
+    send.add_argument("--results", type=Path, metavar="FILE", help="the results file (default: FILE.results.ndjson)")
+    send.add_argument(
+        "--concurrency", type=_count, default=8, metavar="N", help="how many at once, 1 to 256 (default: 8)"
+    )
+    send.add_argument(
+        "--patience",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try again what may do better later, a gateway that is gone included (default: 60)",
+    )
 
 
 def _add_journal(journal: argparse.ArgumentParser) -> None:
@@ -119,6 +151,28 @@ def _port(argument: str) -> int:
     return int(argument)
 
 
+def _count(argument: str) -> int:
+    """An argument that is a number from 1 to 256.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (argument.isascii() and argument.isdigit() and len(argument) <= 3 and 1 <= int(argument) <= 256):
+        raise argparse.ArgumentTypeError("must be a number from 1 to 256")
+    return int(argument)
+
+
+def _seconds(argument: str) -> float:
+    """An argument that is a number of whole seconds, up to a day.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (argument.isascii() and argument.isdigit() and len(argument) <= 5 and int(argument) <= 86400):
+        raise argparse.ArgumentTypeError("must be a number of seconds from 0 to 86400")
+    return float(argument)
+
+
 def _text(argument: str) -> str:
     """An argument that is text.
 
@@ -144,6 +198,13 @@ def _journal(options: argparse.Namespace) -> int:
         case _:
             said = {"outcome": options.outcome, "upstream_id": options.upstream_id, "reason": options.reason}
             return journal_commands.resolve(way, options.id, said, as_json=options.json)
+
+
+def _send(options: argparse.Namespace) -> int:
+    from gateway.shell import sending  # noqa: PLC0415 - a gateway that serves needs no progress bar
+
+    names = ("file", "url", "token_env", "results", "concurrency", "patience")
+    return sending.send(sending.Order(**{name: getattr(options, name) for name in names}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a table
@@ -172,6 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
                 return diff_command.diff(diff_command.Options(*asked))
             case "journal":
                 return _journal(options)
+            case "send":
+                return _send(options)
             case "sandbox":
                 return commands.sandbox(options.port)
             case _:
