@@ -8,6 +8,7 @@ own `external_id`, so that it is created once however often it is sent: see "Nev
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -203,8 +204,10 @@ class Client:
             return self._silence("no connection in time", "not_sent")
         except aiohttp.ClientConnectorCertificateError as error:
             return structs.replace(self._silence(str(error), "not_sent"), retryable=False)
+        except aiohttp.ClientConnectorDNSError:
+            return self._silence("the host name does not resolve", "not_sent")
         except aiohttp.ClientConnectorError as error:
-            return self._silence(error.strerror or str(error), "not_sent")
+            return self._silence(os.strerror(error.errno) if error.errno else str(error), "not_sent")
         except TimeoutError:
             return self._silence("no answer in time", "unknown")
         except (aiohttp.ClientError, OSError) as error:

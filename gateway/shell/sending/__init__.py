@@ -16,7 +16,7 @@ from gateway.shell.commands import complain, loop_factory, say
 from gateway.shell.secrets import resolve
 from gateway.shell.sending.lines import Source, flowing
 from gateway.shell.sending.progress import shown
-from gateway.shell.sending.results import Results, ResultsError
+from gateway.shell.sending.results import ResultsError, opened
 from gateway.shell.sending.run import Run
 from gateway.shell.sending.tally import Tally, span
 
@@ -58,7 +58,7 @@ def send(order: Order) -> int:
         client = Client(order.url, token, patience=order.patience)
         source, path = Source(order.file), order.kept
         tally = Tally(source.count())
-        with Results(path, client.url) as results:
+        with opened(path, client.url) as results:
             run = Run(client, results, tally, order.concurrency)
             seconds = _sent(run, source, client, tally)
     except KeyboardInterrupt:

@@ -77,7 +77,9 @@ class Index:
         self._db.close()
 
     def keep(self, record: Record) -> None:
-        """Remember a final record."""
+        """Remember a record if it is final."""
+        if not record.is_final:
+            return
         row = (record.external_id or "", record.content, msgspec.json.encode(record))
         self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", row)
 

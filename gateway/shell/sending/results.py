@@ -6,10 +6,11 @@ killed process left torn, which is taken away.
 """
 
 import fcntl
-from contextlib import suppress
-from io import FileIO
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from io import SEEK_END, FileIO
+from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Self
 
 import msgspec
 
@@ -18,7 +19,7 @@ from gateway.core.answer import ENCODER
 from gateway.core.errors import Problem
 from gateway.core.problem_index import title
 from gateway.shell.sending.index import DECODE, Index, Record
-from gateway.shell.sending.lines import Line
+from gateway.shell.sending.lines import LONGEST, Line
 
 BEGINNING = b'{"line":'
 
@@ -41,58 +42,41 @@ def details(problem: Problem) -> Details:
 
 
 class Results:
-    """A results file while it is open, and what is known by it."""
+    """A results file while it is open, and what is known by it; `opened` opens one."""
 
-    def __init__(self, path: Path, gateway: str) -> None:
+    def __init__(self, path: Path, gateway: str, file: FileIO, index: Index) -> None:
         self._path = path
         self._gateway = gateway
-        self._index = Index()
-        self._file: FileIO | None = None
+        self._file = file
+        self._index = index
         self._size = 0
 
-    def __enter__(self) -> Self:
-        """Open the file, or make it, and read what is in it.
+    def take_up(self) -> None:
+        """Read what is there, and take a torn end away.
 
         Raises:
-            ResultsError: it cannot be written, is none of ours, or is of another gateway.
+            ResultsError: it is none of ours, or of another gateway.
         """
+        with self._path.open("rb") as old:
+            for number in count(1):
+                text = old.readline(LONGEST)
+                if not text.endswith(b"\n") and (text.startswith(BEGINNING) or BEGINNING.startswith(text)):
+                    break  # the end, torn or not
+                self._index.keep(self._record(number, text))
+                self._size += len(text)
+        if self._size != self._file.seek(0, SEEK_END):
+            self._file.truncate(self._size)
+
+    def _record(self, number: int, text: bytes) -> Record:
         try:
-            self._file = file = self._path.open("a+b", buffering=0)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with self._path.open("rb") as old:
-                self._size = self._read(old)
-            if self._size != file.tell():
-                file.truncate(self._size)
-        except BlockingIOError:
-            raise self._error("another run writes to it") from None
-        except OSError as error:
-            raise self._error(error.strerror or str(error)) from None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._index.close()
-
-    def _error(self, why: str) -> ResultsError:
-        return ResultsError(f"{self._path}: {why}")
-
-    def _read(self, old: BinaryIO) -> int:
-        """Take up what is there; how many bytes of it are whole."""
-        kept = 0
-        for number, text in enumerate(old, 1):
-            if not text.endswith(b"\n") and (text.startswith(BEGINNING) or BEGINNING.startswith(text)):
-                break  # torn
-            try:
-                record = DECODE(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise self._error(f"line {number} is no result of `send`; name another file by --results") from None
-            if record.gateway != self._gateway:
-                raise self._error(f"holds results of {record.gateway}; name another file by --results")
-            if record.is_final:
-                self._index.keep(record)
-            kept += len(text)
-        return kept
+            record = DECODE(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ResultsError(
+                f"{self._path}: line {number} is no result of `send`; name another file by --results"
+            ) from None
+        if record.gateway != self._gateway:
+            raise ResultsError(f"{self._path}: holds results of {record.gateway}; name another file by --results")
+        return record
 
     def known(self, line: Line) -> Record | None:
         """What an earlier run found of the same invoice with the same content, if that is final."""
@@ -116,13 +100,41 @@ class Results:
         return DECODE(text)
 
     def _append(self, text: bytes) -> None:
-        file, rest = self._file, memoryview(text)
-        assert file is not None  # noqa: S101 - for the type checker
+        rest = memoryview(text)
         try:
             while rest:
-                rest = rest[file.write(rest) :]
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             with suppress(OSError):
-                file.truncate(self._size)
-            raise self._error(error.strerror or str(error)) from None
+                self._file.truncate(self._size)
+            raise _failed(self._path, error) from None
         self._size += len(text)
+
+
+@contextmanager
+def opened(path: Path, gateway: str) -> Iterator[Results]:
+    """The results file at `path`, made if there is none, for this run alone.
+
+    Raises:
+        ResultsError: it cannot be written, is none of ours, or is of another gateway.
+    """
+    if path.exists() and not path.is_file():
+        raise ResultsError(f"{path}: is no regular file")
+    try:
+        file = path.open("a+b", buffering=0)
+    except OSError as error:
+        raise _failed(path, error) from None
+    with file, closing(Index()) as index:
+        found = Results(path, gateway, file, index)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found.take_up()
+        except BlockingIOError:
+            raise ResultsError(f"{path}: another run writes to it") from None
+        except OSError as error:
+            raise _failed(path, error) from None
+        yield found
+
+
+def _failed(path: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"{path}: {error.strerror or error}")
