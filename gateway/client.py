@@ -187,7 +187,9 @@ class Client:
             tries += 1
             await asyncio.sleep(pause)
 
-    async def _once(self, method: str, path: str, body: bytes) -> Reply | Details:
+    async def _once(  # noqa: PLR0911 - a table of what can go wrong
+        self, method: str, path: str, body: bytes
+    ) -> Reply | Details:
         """What one request was answered, or why it was not."""
         if self._session is None:
             raise RuntimeError("a client works while it is entered: async with Client(…) as gateway")

@@ -85,6 +85,24 @@ def test_only_the_catalog_touches_the_mappings() -> None:
     } == {"gateway.shell.catalog"}
 
 
+def test_the_client_knows_only_the_core() -> None:
+    """What callers import brings no gateway with it; and of the gateway only `send` is such a caller."""
+    assert {one for one in imports("gateway.client") if not within(one, "gateway.core")} <= {
+        *("gateway", "msgspec", "aiohttp", "yarl", "asyncio", "os", "random", "time"),
+        *("collections.abc", "datetime", "types", "typing", "urllib.parse"),
+    }
+    callers = {name for name in SOURCE if "gateway.client" in imports(name)}
+    assert {name for name in callers if not within(name, "gateway.shell.sending")} == set()
+    assert callers
+
+
+def test_only_the_shell_draws_on_terminals() -> None:
+    """Nothing else imports rich."""
+    found = {name for name in SOURCE if any(within(one, "rich") for one in imports(name))}
+    assert {name for name in found if not within(name, "gateway.shell")} == set()
+    assert found
+
+
 def test_nothing_asks_which_dialect_it_has() -> None:
     """No comparison, membership or match with a dialect's name anywhere in the gateway."""
     found = [

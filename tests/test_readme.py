@@ -1,9 +1,12 @@
 """The README tells the truth: its tables are generated, its commands exist, its answers are what comes back."""
 
+import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from gateway import demo
 from gateway.__main__ import parser
 from gateway.core.problem_index import PROBLEMS
 from tests.support import readme
-from tests.support.running import running
+from tests.support.running import invoice, running
 
 TEXT = readme.README.read_text()
 
@@ -75,6 +78,29 @@ async def test_the_readmes_invoice_gets_the_readmes_answer(tmp_path: Path) -> No
     assert masked({**answer, "losses": []}) == masked({**shown, "losses": []})
     assert answer["upstream"]["ids"]["external_key"] == shown["upstream"]["ids"]["external_key"]
     assert answer.keys() == shown.keys()
+
+
+async def test_the_readmes_file_is_sent_with_the_readmes_words(tmp_path: Path) -> None:
+    """Its CSV, sent to the demo's gateway, comes to what is shown, but for times."""
+    (tmp_path / "june.csv").write_text(block("june"))
+    async with running(tmp_path) as world:
+        command = (sys.executable, "-m", "gateway", "send", "june.csv", "--url", world.service.url)
+        where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(readme.README.parent)}}
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, **where)  # type: ignore[arg-type]
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+    assert (process.returncode, err) == (1, b"")
+    assert re.sub(r"answers in .*", "…", out.decode()) == re.sub(r"answers in .*", "…", block("send"))
+
+
+async def test_the_readmes_program_sends_an_invoice(tmp_path: Path) -> None:
+    """The function of the README gives the id, or what is wrong and where."""
+    found: dict[str, Any] = {}
+    exec(block("client"), found)  # noqa: S102 - our own
+    async with running(tmp_path) as world:
+        assert await found["bill"](world.service.url, None, invoice()) == ("created", "1001")
+        wrong = invoice(external_id="w", totals={"amount_due": "1.00"})
+        assert (await found["bill"](world.service.url, None, wrong))[2] == ["/totals/amount_due"]
 
 
 def test_every_command_is_in_the_readme() -> None:

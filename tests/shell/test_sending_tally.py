@@ -61,6 +61,16 @@ def test_money_is_summed_exactly_by_currency() -> None:
     assert tally.all_created
 
 
+def test_what_an_upstream_says_otherwise_is_told() -> None:
+    """It is created, but perhaps for other money."""
+    tally = Tally()
+    wrong = {"pointer": "/totals/amount_due", "expected": "1.00", "received": "1.20"}
+    tally.add(created())
+    assert "otherwise" not in "".join(tally.summary(1.0))
+    tally.add(record(outcome="created", discrepancies=[wrong]), before=True)
+    assert "the upstream says 1 otherwise than they were sent" in "\n".join(tally.summary(1.0))
+
+
 def test_the_first_that_were_not_created_are_shown() -> None:
     """And how many there are."""
     tally = Tally()

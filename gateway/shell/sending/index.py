@@ -8,6 +8,8 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
+from gateway.core.result import Discrepancy
+
 OF_CONTENT = frozenset(
     ("malformed-json", "invalid-invoice", "totals-mismatch", "too-large", "external-id-reused", "rejected")
 )
@@ -34,6 +36,7 @@ class Record(Struct, frozen=True):
     type: str = ""
     detail: str = ""
     invoice: _Made | str | None = None
+    discrepancies: tuple[Discrepancy, ...] = ()
 
     @property
     def word(self) -> str:

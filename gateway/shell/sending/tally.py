@@ -24,6 +24,7 @@ class Tally:
         self.amounts: dict[str, Decimal] = {}
         self.shown: list[Record] = []
         self._silent = 0
+        self._different = 0
         self._times = Counter[int]()
 
     def add(self, record: Record, *, before: bool = False) -> None:
@@ -31,6 +32,7 @@ class Tally:
         (self.before if before else self.now)[record.word] += 1
         if record.word == "created":
             self._pay(record)
+            self._different += bool(record.discrepancies)
         elif len(self.shown) < MOST_SHOWN:
             self.shown.append(record)
 
@@ -101,6 +103,8 @@ class Tally:
         if money := ", ".join(f"{currency} {amount_text(amount)}" for currency, amount in sorted(self.amounts.items())):
             silent = f"; of {self._silent:,} the upstream told no amount" if self._silent else ""
             yield f"amounts due of what was created: {money}{silent}"
+        if self._different:
+            yield f"the upstream says {self._different:,} otherwise than they were sent: `discrepancies` in the results"
         if self.shown:
             missing = sum(many for word, many in (self.now + self.before).items() if word not in GOOD)
             more = f" (the first {MOST_SHOWN} of {missing:,})" if missing > len(self.shown) else ""
