@@ -21,7 +21,7 @@ from msgspec import Struct
 from gateway.__main__ import main
 from gateway.client import Client, Details
 from gateway.core.errors import MalformedJson
-from gateway.shell.sending.lines import Line
+from gateway.shell.sending.lines import Line, Source, flowing
 from gateway.shell.sending.results import ResultsError, details, opened
 from gateway.shell.sending.run import Run, fatal
 from gateway.shell.sending.tally import Tally
@@ -284,23 +284,27 @@ async def test_an_interrupted_run_hears_what_is_under_way_and_says_how_to_go_on(
     assert told.err == "interrupted: run the same command again to go on\n"
 
 
-async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path) -> None:
-    """What is under way is sent again by the next run."""
-    path = written(tmp_path, month(2))
-    read = asyncio.Event()
+async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first waits for what is under way, here an hour; the second does not, and leaves it to the next run."""
+    monkeypatch.setattr("gateway.shell.sending.run.GRACE_SECONDS", 3600.0)
+    path, asked = written(tmp_path, month(2)), asyncio.Event()
 
     async def silent(peer: Peer, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await peer.read(reader)
-        read.set()
+        asked.set()
         await reader.read()
 
-    async with playing(silent) as peer, started(path, "--url", peer.url) as process:
-        await asyncio.wait_for(read.wait(), PATIENCE_SECONDS)
-        process.send_signal(signal.SIGINT)
-        await asyncio.sleep(0)
-        process.send_signal(signal.SIGTERM)
-        told = await ended(process)
-    assert (told.code, told_so_far(path)) == (130, "")
+    kept = tmp_path / "r"
+    async with playing(silent) as peer, Client(peer.url) as client:
+        with opened(kept, client.url) as found:
+            run = Run(client, found, Tally(), 1)
+            going = asyncio.create_task(run.go(flowing(Source(str(path)))))
+            await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
+            run.interrupt()
+            assert not (await asyncio.wait((going,), timeout=0.1))[0]
+            run.interrupt()
+            await asyncio.wait_for(going, PATIENCE_SECONDS)
+    assert (run.interrupted, kept.read_bytes()) == (True, b"")
 
 
 def told_so_far(path: Path) -> str:
