@@ -196,14 +196,14 @@ async def test_standard_input_is_sent_as_it_comes(tmp_path: Path) -> None:
 
 
 async def test_nobody_has_to_read_the_summary(tmp_path: Path) -> None:
-    """A pipe whose reader has gone changes nothing of the answer."""
-    path = written(tmp_path, month(1))
+    """A pipe whose reader has gone changes nothing of the answer, which is a no here."""
+    path = written(tmp_path, [*month(1), "{"])
     read, write = os.pipe()
     os.close(read)
     async with running(tmp_path) as world:
         told = await send(path, "--url", world.service.url, stdout=write)
     os.close(write)
-    assert (told.code, told.err, len(results(path))) == (0, "", 1)
+    assert (told.code, told.err, len(results(path))) == (1, "", 2)
 
 
 async def test_on_a_terminal_there_is_a_bar(tmp_path: Path) -> None:
