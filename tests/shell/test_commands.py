@@ -31,6 +31,7 @@ COMMANDS = {
     "check": ["FILE", "--strict", "--json"],
     "explain": ["--config", "INVOICE", "--all-upstreams", "--client", "--json"],
     "diff": ["OLD", "NEW", "--sample", "--client", "--json"],
+    "send": ["FILE", "--url", "--token-env", "--results", "--concurrency", "--patience", "exit codes"],
     "sandbox": ["--port"],
     "demo": ["--port", "--ops-port", "--sandbox-port", "--once"],
 }
