@@ -21,8 +21,9 @@ from msgspec import Struct
 from gateway.__main__ import main
 from gateway.client import Client, Details
 from gateway.core.errors import MalformedJson
+from gateway.shell.sending.index import ResultsError
 from gateway.shell.sending.lines import Line, Source, flowing
-from gateway.shell.sending.results import ResultsError, details, opened
+from gateway.shell.sending.results import details, opened
 from gateway.shell.sending.run import Run, fatal
 from gateway.shell.sending.tally import Tally
 from tests.support.running import UNUSED, Peer, World, invoice, ok, playing, running
@@ -371,9 +372,12 @@ async def test_results_that_cannot_be_written_end_the_run(tmp_path: Path) -> Non
     """The limit of the process for a file's size stands for a full disk: no torn line, exit 1; later it goes on."""
     path = written(tmp_path, month(30))
     limited = (sys.executable, "-c", LIMITED)
+    alone = {
+        name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")
+    }  # its file has no room
     async with running(tmp_path) as world:
         process = await asyncio.create_subprocess_exec(
-            *limited, str(path), "--url", world.service.url, stdout=PIPE, stderr=PIPE
+            *limited, str(path), "--url", world.service.url, stdout=PIPE, stderr=PIPE, env=alone
         )
         told = await ended(process)
         assert 0 < len(results(path)) < 30
@@ -490,6 +494,15 @@ def test_a_torn_last_line_is_taken_away(torn: bytes, kept: int, tmp_path: Path) 
         pass
     assert path.read_bytes() == whole
     assert whole.count(b"\n") == kept
+
+
+def test_a_disk_without_room_for_what_is_known_is_told(tmp_path: Path) -> None:
+    """Not as a trace."""
+    with opened(tmp_path / "r", "g") as found:
+        found._index._db.execute("PRAGMA max_page_count = 1")  # noqa: SLF001 - a full disk
+        lines_of_a_month = [Line(number, b"{}", f"june:{number}") for number in range(1000)]
+        with pytest.raises(ResultsError, match="full"):
+            list(map(found.earlier, lines_of_a_month))
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from gateway.client import Client
 from gateway.core.config import SecretRef
 from gateway.shell.commands import complain, loop_factory, say
 from gateway.shell.secrets import resolve
+from gateway.shell.sending.index import ResultsError
 from gateway.shell.sending.lines import Source, flowing
 from gateway.shell.sending.progress import shown
-from gateway.shell.sending.results import ResultsError, opened
+from gateway.shell.sending.results import opened
 from gateway.shell.sending.run import Run
 from gateway.shell.sending.tally import Tally, span
 
@@ -96,6 +97,8 @@ def _sent(run: Run, source: Source, client: Client, tally: Tally) -> float:
                     await run.go(flowing(source))
             except (OSError, ValueError) as error:
                 run.stop(f"{source.name} cannot be read on: {error}")
+            except ResultsError as error:
+                run.stop(str(error))
             finally:
                 looking.cancel()
                 view.show(tally, time.monotonic() - begun)

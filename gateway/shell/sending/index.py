@@ -4,6 +4,8 @@ Kept in a database of SQLite that is deleted when it is closed, so that a millio
 """
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -60,6 +62,10 @@ class Record(Struct, frozen=True):
 DECODE = msgspec.json.Decoder(Record).decode
 
 
+class ResultsError(Exception):
+    """The results file, or what is known by it, cannot be used; says why, for a person."""
+
+
 class Index:
     """Final records by their invoices, and lines by their `external_id`."""
 
@@ -84,18 +90,30 @@ class Index:
         if not record.is_final:
             return
         row = (record.external_id or "", record.content, msgspec.json.encode(record))
-        self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", row)
+        self._run("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", row)
 
     def known(self, external_id: str, content: str) -> Record | None:
         """The final record of an invoice with that content."""
         wanted = (external_id, content)
-        row = self._db.execute("SELECT record FROM known WHERE external_id = ? AND content = ?", wanted).fetchone()
+        row = self._run("SELECT record FROM known WHERE external_id = ? AND content = ?", wanted)
         return DECODE(row[0]) if row else None
 
     def earlier(self, external_id: str, content: str, line: int) -> tuple[int, bool] | None:
         """The line that had the `external_id` before, and whether its content is the same; None for the first."""
-        row = self._db.execute("SELECT line, content FROM seen WHERE external_id = ?", (external_id,)).fetchone()
+        row = self._run("SELECT line, content FROM seen WHERE external_id = ?", (external_id,))
         if row:
             return row[0], row[1] == content
-        self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (external_id, content, line))
+        self._run("INSERT INTO seen VALUES (?, ?, ?)", (external_id, content, line))
         return None
+
+    def _run(self, statement: str, values: Sequence[str | int | bytes]) -> tuple[Any, ...] | None:
+        """The first row of what a statement finds.
+
+        Raises:
+            ResultsError: the temporary file cannot be used, as when its disk is full.
+        """
+        try:
+            found: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise ResultsError(f"the temporary file of what is known: {error}") from None
+        return found

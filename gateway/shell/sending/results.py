@@ -18,14 +18,10 @@ from gateway.client import Details, Result
 from gateway.core.answer import ENCODER
 from gateway.core.errors import Problem
 from gateway.core.problem_index import title
-from gateway.shell.sending.index import DECODE, Index, Record
+from gateway.shell.sending.index import DECODE, Index, Record, ResultsError
 from gateway.shell.sending.lines import LONGEST, Line
 
 BEGINNING = b'{"line":'
-
-
-class ResultsError(Exception):
-    """The results file cannot be used; says why, for a person."""
 
 
 def details(problem: Problem) -> Details:

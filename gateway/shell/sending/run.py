@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 from gateway.client import Client, Details, GatewayError, Result
 from gateway.core.errors import ExternalIdReused, Problem
+from gateway.shell.sending.index import ResultsError
 from gateway.shell.sending.lines import Line
-from gateway.shell.sending.results import Results, ResultsError, details
+from gateway.shell.sending.results import Results, details
 from gateway.shell.sending.tally import Tally
 
 GRACE_SECONDS = 5.0
