@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway import __version__
-from gateway.shell import commands, journal_commands
+from gateway.shell import commands, journal_commands, kit
 from gateway.shell.requests import STATES
 
 EPILOG = """\
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     _add_explain(made.add_parser("explain", help="what would be done with an invoice; sends nothing, needs no secrets"))
     _add_diff(made.add_parser("diff", help="which invoices another configuration would send elsewhere or otherwise"))
     _add_send(made.add_parser("send", help="send the invoices of a file, each once; goes on where it was interrupted"))
+    _add_new_dialect(made.add_parser("new-dialect", help="write the skeleton of another API into this checkout"))
     _add_journal(made.add_parser("journal", help="what became of invoices; settle those in doubt"))
 
     sandbox = made.add_parser("sandbox", help="simulate all upstream APIs on this machine")
@@ -108,6 +109,13 @@ def _add_send(send: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to try again what may do better later, a gateway that is gone included (default: 60)",
     )
+
+
+def _add_new_dialect(fresh: argparse.ArgumentParser) -> None:
+    fresh.description = (
+        "Writes a mapping, a simulation and fixtures into the checkout it is run in; their tests say what to do."
+    )
+    fresh.add_argument("name", type=_text, metavar="NAME", help="its name: 2 to 20 small letters and digits")
 
 
 def _add_journal(journal: argparse.ArgumentParser) -> None:
@@ -235,6 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ta
                 return _journal(options)
             case "send":
                 return _send(options)
+            case "new-dialect":
+                return kit.new_dialect(options.name, Path())
             case "sandbox":
                 return commands.sandbox(options.port)
             case _:

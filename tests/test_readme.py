@@ -106,7 +106,9 @@ async def test_the_readmes_program_sends_an_invoice(tmp_path: Path) -> None:
 def test_every_command_is_in_the_readme() -> None:
     """The table of commands has each of them, and no other."""
     choices = next(action.choices for action in parser()._actions if action.choices)  # noqa: SLF001 - argparse has no other way
-    shown = set(re.findall(r"^\| `(\w+)[ `]", TEXT.partition("## Command line")[2].partition("\n## ")[0], re.MULTILINE))
+    shown = set(
+        re.findall(r"^\| `([\w-]+)[ `]", TEXT.partition("## Command line")[2].partition("\n## ")[0], re.MULTILINE)
+    )
     assert shown == set(choices or ())
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "explain": ["--config", "INVOICE", "--all-upstreams", "--client", "--json"],
     "diff": ["OLD", "NEW", "--sample", "--client", "--json"],
     "send": ["FILE", "--url", "--token-env", "--results", "--concurrency", "--patience", "exit codes"],
+    "new-dialect": ["NAME"],
     "sandbox": ["--port"],
     "demo": ["--port", "--ops-port", "--sandbox-port", "--once"],
 }
