@@ -288,27 +288,76 @@ async def test_an_interrupted_run_hears_what_is_under_way_and_says_how_to_go_on(
     assert told.err == "interrupted: run the same command again to go on\n"
 
 
+async def silent(peer: Peer, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Read a request, and never answer."""
+    await peer.read(reader)
+    await reader.read()
+
+
+@asynccontextmanager
+async def unanswered(path: Path, results_file: Path) -> AsyncIterator[tuple[Run, asyncio.Task[None]]]:
+    """A run in this process whose first invoice is under way, and stays so."""
+    async with playing(silent) as peer, Client(peer.url) as client:
+        with opened(results_file, client.url) as found:
+            run = Run(client, found, Tally(), 1)
+            going = asyncio.create_task(run.go(flowing(Source(str(path)))))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not peer.requests:  # noqa: ASYNC110 - a peer has no event for it
+                    await asyncio.sleep(0.01)
+            yield run, going
+
+
 async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first waits for what is under way, here an hour; the second does not, and leaves it to the next run."""
     monkeypatch.setattr("gateway.shell.sending.run.GRACE_SECONDS", 3600.0)
-    path, asked = written(tmp_path, month(2)), asyncio.Event()
-
-    async def silent(peer: Peer, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await peer.read(reader)
-        asked.set()
-        await reader.read()
-
     kept = tmp_path / "r"
-    async with playing(silent) as peer, Client(peer.url) as client:
-        with opened(kept, client.url) as found:
-            run = Run(client, found, Tally(), 1)
-            going = asyncio.create_task(run.go(flowing(Source(str(path)))))
-            await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
-            run.interrupt()
-            assert not (await asyncio.wait((going,), timeout=0.1))[0]
-            run.interrupt()
-            await asyncio.wait_for(going, PATIENCE_SECONDS)
+    async with unanswered(written(tmp_path, month(2)), kept) as (run, going):
+        run.interrupt()
+        assert not (await asyncio.wait((going,), timeout=0.1))[0]
+        run.interrupt()
+        await asyncio.wait_for(going, PATIENCE_SECONDS)
     assert (run.interrupted, kept.read_bytes()) == (True, b"")
+
+
+async def test_answers_are_waited_for_a_short_while_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has not been answered then is left to the next run."""
+    monkeypatch.setattr("gateway.shell.sending.run.GRACE_SECONDS", 0.05)
+    kept = tmp_path / "r"
+    async with unanswered(written(tmp_path, month(2)), kept) as (run, going):
+        run.stop("enough")
+        await asyncio.wait_for(going, PATIENCE_SECONDS)
+    assert (run.stopped, kept.read_bytes()) == ("enough", b"")
+
+
+async def test_many_lines_that_need_no_sending_leave_room_for_others(tmp_path: Path) -> None:
+    """While they are gone through, everything else goes on: the bar, signals."""
+    path, turns = written(tmp_path, ["{"] * 1000), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    with opened(tmp_path / "r", "http://h") as found:
+        async with Client("http://h") as client:
+            tally, turning = Tally(), asyncio.create_task(others())
+            await Run(client, found, tally, 1).go(flowing(Source(str(path))))
+            turning.cancel()
+    assert tally.now == {"malformed-json": 1000}
+    assert turns >= 10
+
+
+async def test_a_pipe_that_is_no_csv_is_told(tmp_path: Path) -> None:
+    """It can be read once only, so that this is seen late: with a summary, exit 1."""
+    path = tmp_path / "june.csv"
+    os.mkfifo(path)
+    async with started(path, "--url", f"http://{UNUSED}") as process:
+        with await asyncio.to_thread(path.open, "wb", 0) as pipe:
+            pipe.write(b"external_id,curency\n")
+        told = await ended(process)
+    assert told.code == 1
+    assert 'did you mean "currency"' in told.err
 
 
 def told_so_far(path: Path) -> str:
