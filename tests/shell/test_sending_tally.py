@@ -55,9 +55,13 @@ def test_money_is_summed_exactly_by_currency() -> None:
     tally.add(created(None))
     tally.add(created("5", None))
     tally.add(record(outcome="created"))
-    assert tally.amounts == {"USD": Decimal(100), "EUR": Decimal("9007199254740993.01"), "no currency": Decimal(5)}
+    assert tally.amounts == {
+        "USD": Decimal(100),
+        "EUR": Decimal("9007199254740993.01"),
+        "without a currency": Decimal(5),
+    }
     text = "\n".join(tally.summary(1.0))
-    assert "EUR 9,007,199,254,740,993.01, USD 100.00, no currency 5; of 2 the upstream told no amount" in text
+    assert "EUR 9,007,199,254,740,993.01, USD 100.00, without a currency 5; of 2 the upstream told no amount" in text
     assert tally.all_created
 
 

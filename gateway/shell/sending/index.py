@@ -56,7 +56,7 @@ class Record(Struct, frozen=True):
         made = self.invoice
         if self.outcome != "created" or not isinstance(made, _Made):
             return None
-        return (made.currency or "no currency", made.totals.amount_due) if made.totals.amount_due else None
+        return (made.currency or "without a currency", made.totals.amount_due) if made.totals.amount_due else None
 
 
 DECODE = msgspec.json.Decoder(Record).decode
