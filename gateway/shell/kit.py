@@ -37,7 +37,7 @@ def new_dialect(name: str, root: Path) -> int:
 _NEXT = """
 Now see what fails, do what it says, and again until nothing does:
 
-  pytest -q tests/mappings -k {name}
+  pytest -q --tb=line tests/mappings -k {name}
 
 Write invoices and replies by hand; `--update` fills in the requests and what came of them, to be read line by line."""
 

@@ -41,7 +41,8 @@ def ran(folder: Path, *module: str) -> tuple[int, str]:
 
 def contract(folder: Path, name: str, *more: str) -> tuple[int, str]:
     """The contract and the conversations of one dialect."""
-    return ran(folder, "pytest", "-q", "-p", "no:cacheprovider", "tests/mappings", "-k", name, *more)
+    files = ("tests/mappings/test_contract.py", "tests/mappings/test_conversations.py")
+    return ran(folder, "pytest", "-q", "--tb=line", "-p", "no:cacheprovider", *files, "-k", name, *more)
 
 
 def test_a_skeleton_says_what_is_to_be_done_and_becomes_a_dialect(checkout: Path) -> None:
