@@ -79,6 +79,8 @@ def _add_diff(diff: argparse.ArgumentParser) -> None:
     diff.add_argument("--sample", required=True, metavar="FILE", help="invoices, one a line, or - for standard input")
     diff.add_argument("--client", default="local", metavar="NAME", help="route as if this client called")
     diff.add_argument("--json", action="store_true", help="a line of JSON for each difference, and one for the totals")
+
+
 SEND = """\
 Sends the invoices of a file to a gateway. Each needs an `external_id`, by which it is created once, however often it is
 sent. What became of each is written to the results file as it is known; run the same command again and it goes on:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from gateway.client import FIRST_PAUSE, LONGEST_PAUSE, Client, Details, GatewayError, Invoice, _pause
 from gateway.core.money import decode_amount
-from tests.support.certificate import signed_by_itself
+from tests.support.certificates import LOOPBACK, shown
 from tests.support.running import UNUSED, Peer, Play, answering, invoice, ok, playing, replaced, running
 
 RESULT: dict[str, Any] = {
@@ -207,9 +206,7 @@ async def test_a_gateway_that_never_answers_leaves_a_doubt() -> None:
 
 async def test_a_certificate_that_is_not_trusted_is_the_end(tmp_path: Path) -> None:
     """At once: nothing was sent, and nothing will be."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(signed_by_itself(tmp_path))
-    async with playing(answering(CREATED), ssl=context) as peer:
+    async with playing(answering(CREATED), ssl=shown(tmp_path, LOOPBACK)) as peer:
         begun = time.monotonic()
         found = await refusal(peer.url.replace("http", "https", 1), patience=60)
     assert time.monotonic() - begun < 30

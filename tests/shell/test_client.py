@@ -17,9 +17,6 @@ from gateway.shell.auth import Fixed
 from gateway.shell.client import Sender, Way
 from gateway.shell.wire import MOST_BYTES
 from tests.support.certificates import LOOPBACK, shown
-from gateway.shell.catalog import dialects
-from gateway.shell.client import MOST_BYTES, Sender
-from tests.support.certificate import signed_by_itself
 from tests.support.running import Peer, Play, address, answering, invoice, ok, playing, replaced, running
 from tests.support.ways import ANONYMOUS, DIALECT, POST, WAYS, Made, opened, send, within
 
