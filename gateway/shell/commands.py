@@ -130,10 +130,15 @@ async def _begun(service: Service, stopped: asyncio.Future[signal.Signals]) -> b
         await asyncio.wait((starting,))
         return False
     starting.result()
-    gc.collect()
-    gc.freeze()  # what was made to last is not looked through again for every few invoices
-    gc.set_threshold(*GARBAGE)
+    look_seldom()
     return True
+
+
+def look_seldom() -> None:
+    """Look for cycles seldom, and never again in what was made to last."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def stop_asked(hurry: asyncio.Event | None = None) -> asyncio.Future[signal.Signals]:

@@ -30,7 +30,6 @@ from gateway.core.events import (
     Retried,
     Shadowed,
 )
-from gateway.core.losses import pattern
 from gateway.core.plan import Book
 from gateway.core.policy import RETRIED
 from gateway.core.problem_index import PROBLEMS
@@ -39,6 +38,7 @@ from gateway.core.shadow import LIKENESSES
 from gateway.shell import trace
 from gateway.shell.clients import NO_TOKEN, UNKNOWN_TOKEN
 from gateway.shell.lanes import Lane
+from gateway.shell.lost import Lost
 
 PREFIX = "invoice_gateway_"
 OUTCOMES = ("created", "rejected", "not_sent", "unknown")
@@ -57,8 +57,6 @@ COMMIT_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.
 OPERATIONS = ("claim", "advance", "record", "change", "withdraw", "get", "find", "page", "take", "doubts", "purge")
 AUTH_FAILURES = (NO_TOKEN, UNKNOWN_TOKEN, Forbidden.slug)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-MOST_POINTERS = 16_384
-"""Pointers whose counter is remembered; those of hostile invoices have no end."""
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
@@ -86,7 +84,7 @@ class Metrics:
         again = "Exchanges tried again, since certainly nothing was sent, by why not"
         self.retries = self._counter("retries", again, "upstream", "reason")
         lost = "Canonical fields that an upstream did not get as they were sent"
-        self.losses = self._counter("losses", lost, "upstream", "pointer", "disposition")
+        self.losses = Lost(f"{PREFIX}losses", lost, self.registry)
         self.discrepancies = self._counter(
             "discrepancies", "What upstreams reported otherwise than they were sent", "upstream", "pointer"
         )
@@ -117,7 +115,6 @@ class Metrics:
         self.config = Gauge(f"{PREFIX}config_info", in_force, ("revision",), registry=self.registry)
         self._gauge("build_info", "The version", "version")(__version__).set(1)
         self._watched = set[str]()
-        self._lost: dict[tuple[str, str, str], Callable[[], None]] = {}
 
     def adopt(self, book: Book, lanes: Mapping[str, Lane]) -> None:
         """Count by this configuration from now on."""
@@ -182,7 +179,7 @@ class Metrics:
             self.amounts(name, currency)
         for leaf, fate in upstream.dialect.fates.items():
             for disposition in fate.losses:
-                self.losses(name, leaf, disposition)
+                self.losses.prepare(name, leaf, disposition)
 
     def _watch(self, lanes: Mapping[str, Lane]) -> None:
         """Read the state of the lanes whenever the metrics are asked for."""
@@ -250,14 +247,7 @@ class Metrics:
             self._created(event)
 
     def _created(self, event: Concluded | Reconciled) -> None:
-        lost = self._lost
-        for loss in event.losses:
-            key = (event.upstream, loss.pointer, loss.disposition)
-            if (count := lost.get(key)) is None:
-                count = self.losses(event.upstream, pattern(loss.pointer), loss.disposition).inc
-                if len(lost) < MOST_POINTERS:
-                    lost[key] = count
-            count()
+        self.losses.count(event.upstream, event.losses)
         for discrepancy in event.discrepancies:
             self.discrepancies(event.upstream, discrepancy.pointer).inc()
         if event.amount is not None and event.amount > 0:

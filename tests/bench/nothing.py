@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from gateway.core.journal import Doubts, Entry
-from gateway.shell.commands import loop_factory, stop_asked
+from gateway.shell.commands import look_seldom, loop_factory, stop_asked
 from gateway.shell.configuration import load
 from gateway.shell.journal import Query
 from gateway.shell.service import Service
@@ -70,6 +70,7 @@ async def serve(config: Path) -> None:
     """A gateway over such a store, until it is asked to stop."""
     service = Service(load(config), store=Nothing())
     await service.start()
+    look_seldom()
     try:
         await stop_asked()
     finally:
