@@ -62,7 +62,13 @@ def test_an_id_is_never_changed() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("a\x00b", "a b"), ("a\x1b[2Jb", "a [2Jb"), ("x" * 2000, "x" * MOST_TEXT), ("two  blanks", "two  blanks")],
+    [
+        ("a\x00b", "a b"),
+        ("a\x1b[2Jb", "a [2Jb"),
+        ("x" * 2000, "x" * MOST_TEXT),
+        ("two  blanks", "two  blanks"),
+        ("/\udcff/", "/ /"),
+    ],
 )
 def test_words_are_bounded_and_hold_no_control_characters(words: str, expected: str) -> None:
     """Those that are short and clean are left as they are."""

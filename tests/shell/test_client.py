@@ -479,6 +479,21 @@ async def test_a_connection_is_not_used_after_a_status_that_the_dialect_names(tm
         assert (peer.connections, len(peer.requests)) == (3, 3)
 
 
+async def test_a_header_that_is_not_utf8_is_told_all_the_same(tmp_path: Path) -> None:
+    """A redirect to a place of raw bytes: unknown, as every redirect, and in words that can be written."""
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: /\xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    async with playing(answering(redirect)) as peer:
+
+        def there(text: str) -> str:
+            return text.replace(address(text, "chargeover"), peer.url)
+
+        async with running(tmp_path, there) as world:
+            answer = await world.send(invoice())
+            assert [line for line in world.logged() if line["event"] == "defect"] == []
+    assert (answer.status, answer.json["outcome"]) == (504, "unknown")
+    assert "redirected to /" in answer.json["detail"]
+
+
 async def test_a_body_that_the_upstream_does_not_read_does_not_hang(way: Way) -> None:
     """A large body to a peer that reads nothing ends by the deadline, unknown."""
     big = Request("POST", "/", b" " * 2**20)
