@@ -12,17 +12,14 @@ it created the invoice is believed even where it comes late, and no edge leads t
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
 
 import msgspec
 from msgspec import Struct, structs
 
-from gateway.core.answer import Attempt
-from gateway.core.dialect import Translation
 from gateway.core.invoice import Invoice
-from gateway.core.money import Amount, encode_amount
+from gateway.core.money import Amount
 from gateway.core.plainjson import read_json, write_json
 from gateway.core.result import Created, NotSent, Rejected, Unknown
 
@@ -56,8 +53,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     `revision` counts the changes: a change is only made to the revision that it was decided on. `owner` is the process
     that works on it. `due_at` is when somebody has to look at it: the end of the claim while it is being sent, the next
     check of a doubt, the next try of what waits; None where nobody has to. `doubted_at` is when a doubt began, `checks`
-    how often it was looked into in vain, or tried. `body` is the invoice as it came, `dispatch` a `Dispatch`, `result`
-    a `Result` in JSON, `response` what the upstream said, as it came; all are empty once they are purged.
+    how often it was looked into in vain, or tried. `body` is the invoice as it came, `dispatch` a packed `Dispatch`,
+    `result` a `Result` in JSON without its losses, `response` what the upstream said, as it came; all are empty once
+    they are purged.
     """
 
     id: str
@@ -80,69 +78,12 @@ class Entry(Struct, frozen=True, kw_only=True):
     response: bytes = b""
 
 
-class Dispatch(Struct, frozen=True, kw_only=True):
-    """How an invoice is sent; durable before the first byte, so that a doubt can be settled without its sender.
-
-    `claim` names this sending alone: what is learned of it is never taken for what became of another. `names` are the
-    upstreams that may have it, in their order, `rest` those of them that may still stand in while it is certainly not
-    sent; `quiet_until` is when its absence is believed; `deliver_by` is None where a caller waits for the answer;
-    `repeat`: it was sent before, and proven absent, so that only the same upstream may have it; `where` is where that
-    upstream was then, empty if that is not known; `traceparent` names the request that brought it, where that is
-    recorded.
-    """
-
-    claim: str
-    dialect: str
-    rule: str
-    config: str
-    currency: str
-    amount: Decimal
-    translation: Translation
-    names: tuple[str, ...] = ()
-    rest: tuple[str, ...] = ()
-    started_at: float = 0.0
-    quiet_until: float = 0.0
-    deliver_by: float | None = None
-    attempts: tuple[Attempt, ...] = ()
-    repeat: bool = False
-    where: str = ""
-    traceparent: str | None = None
-
-
 class Doubts(Struct, frozen=True):
     """How many invoices are in doubt at an upstream, and since when the oldest is."""
 
     upstream: str
     count: int
     since: float
-
-
-_PACK = msgspec.msgpack.Encoder(enc_hook=encode_amount)
-_UNPACK = msgspec.msgpack.Decoder(Dispatch)
-
-
-class _Claim(Struct):
-    """A dispatch, read no further than to its claim."""
-
-    claim: str
-
-
-_CLAIM = msgspec.msgpack.Decoder(_Claim)
-
-
-def packed(dispatch: Dispatch) -> bytes:
-    """A dispatch as the journal holds it."""
-    return _PACK.encode(dispatch)
-
-
-def dispatch_of(entry: Entry) -> Dispatch:
-    """How the entry is, or was, sent."""
-    return _UNPACK.decode(entry.dispatch)
-
-
-def claim_of(entry: Entry) -> str | None:
-    """The name of the sending that the entry tells of; None once its details are purged."""
-    return _CLAIM.decode(entry.dispatch).claim if entry.dispatch else None
 
 
 class Impossible(Exception):  # noqa: N818 - it is what the step is

@@ -6,7 +6,8 @@ for what became of another.
 
 from msgspec import Struct, structs
 
-from gateway.core.journal import Entry, State, claim_of
+from gateway.core.dispatch import claim_of
+from gateway.core.journal import Entry, State
 
 OPEN: frozenset[State] = frozenset(("sending", "unknown"))
 """The states that any outcome of the same sending settles."""

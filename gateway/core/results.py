@@ -18,14 +18,17 @@ from gateway.core.answer import (
     outcome_faults,
     upstream_answer,
 )
+from gateway.core.dispatch import Dispatch, dispatch_of, losses_of
 from gateway.core.exchange import Reply
-from gateway.core.journal import PENDING, Dispatch, Entry, dispatch_of
-from gateway.core.result import Created, Outcome, Stated, UpstreamWarning, name
+from gateway.core.journal import PENDING, Entry
+from gateway.core.result import Created, Loss, Outcome, Stated, UpstreamWarning, name
 
 MOST_TEXT = 65_536
 UNTIMED = Timings(None, None)
 
 _DECODE = msgspec.json.Decoder(Result).decode
+_NO_LOSSES = b'"losses":[]'
+"""What stands in a result that is kept. Only its own member reads so: quotes within a string are escaped."""
 
 
 def outcome_of(entry: Entry) -> str:
@@ -62,16 +65,25 @@ def made(
     )
 
 
+def kept(result: Result) -> bytes:
+    """A result as the journal keeps it: without its losses, which are the larger part, and in the dispatch already."""
+    return ENCODER.encode(structs.replace(result, losses=()))
+
+
 def stored(entry: Entry) -> Result:
     """The entry's result; where none was stored, what is known of it."""
     if entry.result:
-        return _DECODE(entry.result)
+        found = _DECODE(entry.result)
+        return found if found.losses else structs.replace(found, losses=losses_of(entry))
     return _known(entry) if entry.dispatch else _remnant(entry)
 
 
-def stored_json(entry: Entry) -> bytes:
-    """The same as it is answered; a stored one byte for byte."""
-    return entry.result or ENCODER.encode(stored(entry))
+def stored_json(entry: Entry, losses: tuple[Loss, ...] | None = None) -> bytes:
+    """The same as it is answered; `losses` are the entry's, where they are known."""
+    if not entry.result:
+        return ENCODER.encode(stored(entry))
+    known = losses_of(entry) if losses is None else losses
+    return entry.result.replace(_NO_LOSSES, b'"losses":' + ENCODER.encode(known), 1)
 
 
 def _known(entry: Entry) -> Result:

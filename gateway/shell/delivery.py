@@ -6,17 +6,18 @@ from collections.abc import Callable
 
 from msgspec import Struct, structs
 
-from gateway.core.answer import ENCODER, Attempt, Result, Timings, moment, span
+from gateway.core.answer import Attempt, Result, Timings, moment, span
+from gateway.core.dispatch import Dispatch, dispatch_of, packed
 from gateway.core.errors import Untranslatable
 from gateway.core.events import Answered, Concluded, Event, Postponed, Retried, Sending
 from gateway.core.exchange import Reply
 from gateway.core.invoice import Invoice
-from gateway.core.journal import STATES, Dispatch, Entry, dispatch_of, packed, stepped
+from gateway.core.journal import STATES, Entry, stepped
 from gateway.core.parse import recall
 from gateway.core.plan import Leg, next_leg
 from gateway.core.policy import Again, Elsewhere, Over, Tried, backoff, delay, following
 from gateway.core.result import Absent, Created, NotSent, Outcome, Unknown, name
-from gateway.core.results import made, response, stored
+from gateway.core.results import kept, made, response, stored
 from gateway.core.totals import Totals, compute
 from gateway.shell.exchanges import Clock
 from gateway.shell.journal.journal import Journal
@@ -255,7 +256,7 @@ class Delivery:
             due_at=due_at,
             checks=0,
             upstream_id=outcome.invoice.id if isinstance(outcome, Created) else None,
-            result=ENCODER.encode(result),
+            result=kept(result),
             response=response(reply),
         )
 

@@ -7,10 +7,11 @@ from contextlib import suppress
 from msgspec import Struct, structs
 
 from gateway.core.answer import Result
+from gateway.core.dispatch import Dispatch, packed
 from gateway.core.errors import ExternalIdReused, InProgress, JournalUnavailable, Overloaded, Problem
 from gateway.core.events import Claimed, Event, Replayed, Routed, Shadowed
 from gateway.core.invoice import Invoice
-from gateway.core.journal import PENDING, Dispatch, Entry, State, canonical, fingerprint, met, packed
+from gateway.core.journal import PENDING, Entry, State, canonical, fingerprint, met
 from gateway.core.parse import parse
 from gateway.core.plan import Caller, Plan, choose, named, planned
 from gateway.core.results import stored

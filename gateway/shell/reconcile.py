@@ -14,13 +14,13 @@ from typing import assert_never
 
 from msgspec import structs
 
-from gateway.core.answer import ENCODER
+from gateway.core.dispatch import Dispatch, dispatch_of, packed
 from gateway.core.errors import JournalUnavailable
 from gateway.core.events import Event, Finding, InDoubt, Reconciled
-from gateway.core.journal import STATES, Dispatch, Entry, State, dispatch_of, packed, stepped
+from gateway.core.journal import STATES, Entry, State, stepped
 from gateway.core.policy import delay
 from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Unknown
-from gateway.core.results import attempts_of, made, response, stored
+from gateway.core.results import attempts_of, kept, made, response, stored
 from gateway.shell.delivery import LEASE_MARGIN, Delivery
 from gateway.shell.exchanges import Ended
 from gateway.shell.journal.journal import Journal, Recorded
@@ -179,7 +179,7 @@ class Reconciler:
                 STATES[type(outcome)],
                 now,
                 upstream_id=outcome.invoice.id if isinstance(outcome, Created) else None,
-                result=ENCODER.encode(result),
+                result=kept(result),
                 response=response(ended.last),
             )
 

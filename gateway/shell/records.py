@@ -5,14 +5,14 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from gateway.core.answer import ENCODER, Resolution, Result, moment
+from gateway.core.answer import Resolution, Result, moment
 from gateway.core.codes import CONTROL
 from gateway.core.errors import AlreadyConcluded, Fault, Forbidden, InProgress, InvalidRequest, NotFound
 from gateway.core.events import Event, Resolved
 from gateway.core.invoice import Id, Text
 from gateway.core.journal import PENDING, Entry, stepped
 from gateway.core.plan import Caller
-from gateway.core.results import resolved, stored
+from gateway.core.results import kept, resolved, stored
 from gateway.core.wording import quoted
 from gateway.shell.gateway import about
 from gateway.shell.journal import IdTaken, Query
@@ -75,7 +75,7 @@ class Records:
         now = self._journal.now()
         word = Resolution(caller.name, verdict.reason, moment(now))
         result = resolved(entry, verdict.outcome, verdict.upstream_id, word)
-        text = ENCODER.encode(result)
+        text = kept(result)
         decided = stepped(entry, verdict.outcome, now, upstream_id=verdict.upstream_id, result=text)
         try:
             changed = await self._journal.change(entry, decided)

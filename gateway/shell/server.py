@@ -25,6 +25,7 @@ from gateway.core.events import Event, Refused
 from gateway.core.explain import Target, explain
 from gateway.core.journal import Entry
 from gateway.core.plan import Caller
+from gateway.core.result import Loss
 from gateway.core.results import stored_json
 from gateway.core.wording import quoted
 from gateway.shell import docs, logs, problems, trace, written
@@ -157,7 +158,7 @@ class Api:
                 headers["Preference-Applied"] = "respond-async"
         elif answer.replayed:
             status, headers["Idempotent-Replayed"] = 200, "true"
-        return written.json(_shown(request, answer.entry), status, headers)
+        return written.json(_shown(request, answer.entry, result.losses), status, headers)
 
     async def read(self, request: web.Request) -> web.Response:
         """`GET /v1/invoices/ID`."""
@@ -266,9 +267,9 @@ def _key(request: web.Request) -> str | None:
     return key[1:-1] if key is not None and len(key) > 1 and key[0] == key[-1] == '"' else key
 
 
-def _shown(request: web.Request, entry: Entry) -> bytes:
+def _shown(request: web.Request, entry: Entry, losses: tuple[Loss, ...] | None = None) -> bytes:
     """The entry's result in JSON, with the upstream's own answer if that was asked for."""
-    text = stored_json(entry)
+    text = stored_json(entry, losses)
     if "upstream_response" not in request.query.get("include", "").split(","):
         return text
     return text[:-1] + b',"upstream_response":' + (entry.response or b"null") + b"}"

@@ -27,10 +27,11 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway import __version__
 from gateway.core.config import Tracing
+from gateway.core.dispatch import dispatch_of
 from gateway.core.errors import Problem
 from gateway.core.events import Event
 from gateway.core.exchange import Reply, Request, Seen
-from gateway.core.journal import Entry, dispatch_of
+from gateway.core.journal import Entry
 from gateway.shell.exchanges import Sends
 from gateway.shell.server import REQUEST_ID
 from gateway.shell.trace import CURRENT, Trace, taken

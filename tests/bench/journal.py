@@ -17,13 +17,14 @@ from tempfile import TemporaryDirectory
 from msgspec import structs
 
 from gateway import demo
-from gateway.core.answer import ENCODER
+from gateway.core.dispatch import Dispatch, packed
 from gateway.core.exchange import Reply
-from gateway.core.journal import Dispatch, Entry, canonical, fingerprint, packed, stepped
+from gateway.core.journal import Entry, canonical, fingerprint, stepped
 from gateway.core.parse import parse
 from gateway.core.plan import Caller, make_plan
 from gateway.core.result import Created
-from gateway.core.results import made, response
+from gateway.core.results import kept, made, response
+from gateway.shell.commands import look_seldom, loop_factory
 from gateway.shell.compose import book
 from gateway.shell.configuration import load
 from gateway.shell.fresh import new_id
@@ -65,9 +66,9 @@ def sample() -> tuple[Entry, Entry]:
         dispatch=packed(dispatch),
     )
     outcome = Created(structs.replace(plan.leg.translation.expected, id="1"), 201)
-    result = ENCODER.encode(made(claimed, dispatch, outcome, time.time(), ()))
-    kept = response(Reply(201, json.dumps({"status": "OK", "response": {"id": 1}}).encode()))
-    return claimed, stepped(claimed, "created", time.time(), upstream_id="1", result=result, response=kept)
+    result = kept(made(claimed, dispatch, outcome, time.time(), ()))
+    answer = response(Reply(201, json.dumps({"status": "OK", "response": {"id": 1}}).encode()))
+    return claimed, stepped(claimed, "created", time.time(), upstream_id="1", result=result, response=answer)
 
 
 async def measure(store: Store, count: int, concurrent: int) -> tuple[float, float]:
@@ -131,4 +132,6 @@ if __name__ == "__main__":
     options.add_argument("--concurrent", type=int, default=64)
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
-    asyncio.run(main(chosen.count, chosen.concurrent, chosen.rounds))
+    look_seldom()  # as the gateway does
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(main(chosen.count, chosen.concurrent, chosen.rounds))

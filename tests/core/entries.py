@@ -5,8 +5,9 @@ from typing import Any
 
 from gateway.core.answer import Attempt
 from gateway.core.dialect import Translation
+from gateway.core.dispatch import Dispatch, packed
 from gateway.core.exchange import Request
-from gateway.core.journal import Dispatch, Entry, State, packed
+from gateway.core.journal import Entry, State
 from gateway.core.money import Amount
 from gateway.core.result import Loss, Stated, Totals
 from tests.core.samples import document, line

@@ -18,22 +18,18 @@ from gateway.core.journal import (
     EDGES,
     FREE,
     PENDING,
-    Entry,
     Impossible,
     Met,
     State,
     canonical,
-    dispatch_of,
     fingerprint,
     met,
-    packed,
     stepped,
 )
 from gateway.core.journal import STATES as STATE_OF
-from gateway.core.money import Amount
 from gateway.core.parse import parse, recall
 from gateway.core.result import Created, NotSent, Outcome, Rejected, Stated, Unknown, name
-from tests.core.entries import NOW, STATES, TRANSLATION, dispatch, entry, whole
+from tests.core.entries import NOW, STATES, entry, whole
 from tests.core.samples import TYPES, document, encoded, invoice, line
 from tests.core.strategies import Document, documents
 
@@ -523,49 +519,3 @@ def test_what_is_no_part_of_an_invoice_is_not_kept() -> None:
     odd: Invoice = structs.replace(invoice(), note=object())
     with pytest.raises(NotImplementedError, match="object"):
         canonical(odd)
-
-
-# A dispatch ---------------------------------------------------------------------------------------------------------
-
-
-def held(**changes: Any) -> Entry:
-    """An entry with a dispatch with these changes."""
-    return entry(dispatch=packed(dispatch(**changes)))
-
-
-def test_a_dispatch_is_held_as_it_is() -> None:
-    """Every field, none of which is at its default; the translation down to the bytes of the request."""
-    found = dispatch_of(held())
-    assert found == dispatch()
-    assert found.translation.request.body == TRANSLATION.request.body
-    assert found.translation.expected == TRANSLATION.expected
-    assert all(getattr(found, field) != default for field, default in _defaults(type(found)))
-
-
-def test_what_a_dispatch_need_not_have_is_absent_when_it_is_read() -> None:
-    """A caller waits for the answer, nothing was tried yet, the upstream decides what it claims."""
-    silent = structs.replace(TRANSLATION, claim=None, expected=Stated(), losses=(), reference={})
-    bare = dispatch(rest=(), deliver_by=None, attempts=(), repeat=False, translation=silent)
-    assert dispatch_of(entry(dispatch=packed(bare))) == bare
-
-
-@given(st.decimals(allow_nan=False, allow_infinity=False), st.decimals(allow_nan=False, allow_infinity=False))
-def test_decimals_are_held_exactly(amount: Decimal, claim: Decimal) -> None:
-    """With the zeros at their end."""
-    found = dispatch_of(held(amount=amount, translation=structs.replace(TRANSLATION, claim=claim)))
-    assert (str(found.amount), str(found.translation.claim)) == (str(amount), str(claim))
-
-
-@pytest.mark.parametrize("text", ["20.00", "-0.5", "1.20719E+3", "0", "999999999999999.999999"])
-def test_an_amount_is_held_as_its_value(text: str) -> None:
-    """One that a caller or an upstream stated is a decimal like any other."""
-    found = dispatch_of(held(amount=Amount(text)))
-    assert found.amount == Decimal(text)
-
-
-@given(st.binary(), st.text(st.characters(exclude_categories=["Cs"])))
-def test_requests_are_held_byte_for_byte(body: bytes, words: str) -> None:
-    """Whatever they hold."""
-    request = structs.replace(TRANSLATION.request, body=body, headers=(("x", words),))
-    found = dispatch_of(held(translation=structs.replace(TRANSLATION, request=request, reference={words: words})))
-    assert (found.translation.request, found.translation.reference) == (request, {words: words})

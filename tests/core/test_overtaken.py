@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 from msgspec import structs
 
-from gateway.core.journal import EDGES, Entry, State, packed
+from gateway.core.dispatch import packed
+from gateway.core.journal import EDGES, Entry, State
 from gateway.core.overtaken import Rebased, Stands, overtaken
 from tests.core.entries import NOW, STATES, dispatch, entry
 

@@ -18,9 +18,10 @@ from gateway.core.answer import (
     Timings,
     UpstreamAnswer,
 )
+from gateway.core.dispatch import packed
 from gateway.core.errors import Fault
 from gateway.core.exchange import Reply
-from gateway.core.journal import State, packed
+from gateway.core.journal import State
 from gateway.core.money import Amount
 from gateway.core.result import (
     Created,
@@ -34,7 +35,7 @@ from gateway.core.result import (
     UpstreamWarning,
     name,
 )
-from gateway.core.results import attempts_of, made, outcome_of, resolved, response, stored, stored_json
+from gateway.core.results import attempts_of, kept, made, outcome_of, resolved, response, stored, stored_json
 from tests.core.entries import FIRST, LOSSES, NOW, NOW_TEXT, STATES, dispatch, entry
 
 BEGAN_TEXT = "2026-06-30T10:15:02.119Z"
@@ -126,12 +127,34 @@ def test_it_was_sent_by_the_upstream_that_stood_in() -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_is_stored_is_what_was_made(outcome: Outcome) -> None:
-    """Nothing is lost between the two, and no amount has an exponent."""
+    """Nothing is lost between the two, and no amount has an exponent: what is answered is the same, byte for byte."""
     text = ENCODER.encode(came(outcome))
-    kept = entry("created", result=text)
-    assert stored(kept) == came(outcome)
-    assert stored_json(kept) is text
+    one = entry("created", result=kept(came(outcome)))
+    assert stored(one) == came(outcome)
+    assert stored_json(one) == stored_json(one, LOSSES) == text
     assert b"E+" not in text
+
+
+def test_what_the_dispatch_holds_is_not_kept_twice() -> None:
+    """The losses: they are the larger part."""
+    assert LOSSES[0].pointer.encode() not in kept(came(CREATED))
+
+
+def test_words_that_look_like_a_place_for_losses_are_words() -> None:
+    """An upstream may say anything; what it says comes first in a result."""
+    odd = '"losses":[]'
+    outcome = structs.replace(
+        CREATED, message=odd, ids={odd: odd, "losses": "[]"}, invoice=structs.replace(STATED, number=odd)
+    )
+    one = entry("created", result=kept(came(outcome)))
+    assert stored_json(one) == ENCODER.encode(came(outcome))
+
+
+def test_what_an_older_version_stored_is_told_as_it_is() -> None:
+    """With its losses in it."""
+    text = ENCODER.encode(came(CREATED))
+    one = entry("created", result=text)
+    assert (stored(one), stored_json(one)) == (came(CREATED), text)
 
 
 # Stored -------------------------------------------------------------------------------------------------------------

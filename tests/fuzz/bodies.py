@@ -14,9 +14,10 @@ from types import FrameType
 
 import msgspec
 
+from gateway.core.dispatch import Dispatch, packed
 from gateway.core.errors import Problem
 from gateway.core.explain import Target, explain
-from gateway.core.journal import Dispatch, canonical, fingerprint, packed
+from gateway.core.journal import canonical, fingerprint
 from gateway.core.parse import parse, recall
 from gateway.core.plan import Plan, make_plan
 from tests.fuzz.giants import GIANTS

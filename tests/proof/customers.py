@@ -2,8 +2,8 @@
 
 import asyncio
 
+from gateway.core.dispatch import claim_of
 from gateway.core.errors import OutcomeUnknown, Problem
-from gateway.core.journal import claim_of
 from gateway.shell.gateway import Preference
 from tests.proof.process import CLAIMS, Died, Process
 from tests.proof.scene import BILLING, body_of

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from gateway.core.dialect import Upstream
+from gateway.core.dispatch import claim_of
 from gateway.core.events import Event
-from gateway.core.journal import Entry, claim_of
+from gateway.core.journal import Entry
 from gateway.shell.engine import Engine
 from gateway.shell.exchanges import Counterpart
 from gateway.shell.journal import StoreError

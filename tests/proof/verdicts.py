@@ -2,7 +2,8 @@
 
 import asyncio
 
-from gateway.core.journal import PENDING, Entry, claim_of
+from gateway.core.dispatch import claim_of
+from gateway.core.journal import PENDING, Entry
 from gateway.shell.records import Verdict
 from tests.proof.scene import BILLING
 from tests.proof.world import World, brief

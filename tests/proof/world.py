@@ -8,10 +8,11 @@ from contextlib import suppress
 
 from msgspec import Struct, structs
 
+from gateway.core.dispatch import claim_of
 from gateway.core.events import Defect, Event, JournalFailed
 from gateway.core.exchange import Request
 from gateway.core.ids import uuid7
-from gateway.core.journal import Entry, claim_of
+from gateway.core.journal import Entry
 from gateway.sandbox.server import catalog
 from gateway.shell import auth
 from gateway.shell.compose import book

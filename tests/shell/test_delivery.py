@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.core.dialect import Translation
+from gateway.core.dispatch import dispatch_of
 from gateway.core.events import Answered, Claimed, Concluded, JournalFailed, Reconciled, Routed, Sending
 from gateway.core.exchange import Conversation
-from gateway.core.journal import Entry, dispatch_of
+from gateway.core.journal import Entry
 from gateway.core.result import Absent, Created, Outcome
 from gateway.core.results import stored
 from gateway.shell.gateway import AT_ONCE, Preference

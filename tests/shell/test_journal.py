@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from gateway.core.dispatch import packed
 from gateway.core.errors import JournalUnavailable
 from gateway.core.events import Event, JournalFailed
-from gateway.core.journal import PENDING, Entry, State, packed, stepped
+from gateway.core.journal import PENDING, Entry, State, stepped
 from gateway.shell.journal import IdTaken, Query
 from gateway.shell.journal import journal as module
 from gateway.shell.journal.journal import Journal, Recorded

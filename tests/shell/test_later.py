@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from gateway.core.dispatch import dispatch_of, packed
 from gateway.core.events import Answered, Claimed, Concluded, Defect, Postponed, Replayed, Routed, Sending
-from gateway.core.journal import Entry, dispatch_of, packed, stepped
+from gateway.core.journal import Entry, stepped
 from gateway.core.result import NotSent, Outcome
 from gateway.core.results import stored
 from gateway.shell.gateway import Preference

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from gateway.core.dispatch import dispatch_of
 from gateway.core.events import Concluded, Defect, InDoubt, Reconciled
-from gateway.core.journal import dispatch_of
 from gateway.core.result import Absent, NotSent, Outcome, Rejected, Unknown
 from gateway.core.results import stored
 from gateway.shell.reconcile import Reconciler

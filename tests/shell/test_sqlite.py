@@ -18,7 +18,7 @@ from msgspec import structs
 from gateway.core.journal import Entry, stepped
 from gateway.shell.journal import Query, StoreError, sqlite_file, sqlite_schema
 from gateway.shell.journal.sqlite import SqliteStore
-from gateway.shell.journal.sqlite_schema import APPLICATION_ID, MIGRATIONS
+from gateway.shell.journal.sqlite_schema import APPLICATION_ID, MIGRATIONS, PAGE_BYTES
 from tests.support.stores import STATES, Clock, entry, opened
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +199,7 @@ async def _made(path: Path) -> None:
 async def test_a_setting_that_does_not_hold_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place where there can be no write-ahead log, say: what SQLite answers counts, not what it was asked for."""
     monkeypatch.setitem(sqlite_schema.SETTINGS, "page_size", 1000)
-    assert await refusal(path) == "cannot have page_size 1000, only 4096; put it on a local disk"
+    assert await refusal(path) == "cannot have page_size 1000, only 16384; put it on a local disk"
 
 
 async def test_what_cannot_be_foreseen_is_refused_too(path: Path) -> None:
@@ -232,6 +232,7 @@ def test_the_file_is_ours_and_durable(path: Path) -> None:
             answers = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
             assert answers == {"synchronous": 2, "journal_mode": "wal"}
             assert {one.name for one in path.parent.iterdir()} == {"journal.db", "journal.db-wal"}
+    assert sql(path, "PRAGMA page_size") == [(PAGE_BYTES,)]
     assert sql(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
 

@@ -15,10 +15,11 @@ from msgspec import Struct, structs
 
 from gateway.core.breaker import Rules
 from gateway.core.dialect import Translation, Upstream
+from gateway.core.dispatch import Dispatch, dispatch_of
 from gateway.core.events import Event
 from gateway.core.exchange import Conversation, Reply, Request, Search, Seen
 from gateway.core.ids import uuid7
-from gateway.core.journal import Dispatch, Doubts, Entry, dispatch_of
+from gateway.core.journal import Doubts, Entry
 from gateway.core.plan import Book, Caller
 from gateway.core.result import Absent, Created, NotSent, Outcome, Rejected, Stated, Unknown
 from gateway.shell.compose import book

@@ -9,7 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.core.journal import Entry, State, packed
+from gateway.core.dispatch import packed
+from gateway.core.journal import Entry, State
 from gateway.shell.journal import Query, Store
 from gateway.shell.journal.postgres import PostgresStore
 from gateway.shell.journal.sqlite import SqliteStore

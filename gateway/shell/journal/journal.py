@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from gateway.core.answer import ENCODER
+from gateway.core.dispatch import claim_of, dispatch_of
 from gateway.core.errors import JournalUnavailable, OutcomeUnknown, UpstreamUnavailable
 from gateway.core.events import Event, JournalFailed
-from gateway.core.journal import Doubts, Entry, State, claim_of, dispatch_of, stepped
+from gateway.core.journal import Doubts, Entry, State, stepped
 from gateway.core.overtaken import OPEN, Rebased, Stands, onto, overtaken
 from gateway.core.result import NotSent
-from gateway.core.results import made
+from gateway.core.results import kept, made
 from gateway.shell.journal import IdTaken, Query, Store, StoreError, UnstorableError
 from gateway.shell.tracer import UNTRACED, Tracer
 
@@ -282,7 +282,7 @@ def withdrawn(entry: Entry, now: float) -> Entry:
     outcome = NotSent("journal", "the claim did not become durable in time")
     dispatch = dispatch_of(entry)
     result = made(entry, dispatch, outcome, now, dispatch.attempts)
-    return stepped(entry, "not_sent", now, result=ENCODER.encode(result))
+    return stepped(entry, "not_sent", now, result=kept(result))
 
 
 async def _pause(failures: int) -> None:

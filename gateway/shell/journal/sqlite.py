@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from sqlite3 import Connection
 from threading import Thread
-from typing import TypeVar, cast
+from typing import TypeVar, TypeVarTuple, cast
 
 from msgspec import Struct
 
@@ -24,13 +24,15 @@ from gateway.shell.journal import sqlite_file as file
 from gateway.shell.journal.sqlite_schema import opened
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _Asked(Struct, frozen=True, eq=False):
     """One operation, and who waits for it."""
 
     answer: asyncio.Future[object]
-    work: Callable[[Connection], object]
+    work: Callable[..., object]
+    given: tuple[object, ...]
     writes: bool
 
 
@@ -93,7 +95,7 @@ class SqliteStore:
 
     async def claim(self, entry: Entry) -> tuple[bool, Entry]:
         """Take the key for `entry`, if nothing binds it; with the entry that has the key then."""
-        return await self._ask(lambda db: file.claim(db, entry), writes=True)
+        return await self._ask(file.claim, entry, writes=True)
 
     async def replace(self, was: Entry, now: Entry) -> bool:
         """Write `now` over `was` if that is still stored; a body or dispatch that is the same object stays as it is.
@@ -101,23 +103,23 @@ class SqliteStore:
         Raises:
             IdTaken: (`upstream`, `upstream_id`) belongs to another entry.
         """
-        return await self._ask(lambda db: file.replace(db, was, now), writes=True)
+        return await self._ask(file.replace, was, now, writes=True)
 
     async def get(self, entry_id: str) -> Entry | None:
         """The entry with this id."""
-        return await self._ask(lambda db: file.one(db, file.GET, entry_id))
+        return await self._ask(file.one, file.GET, entry_id)
 
     async def find(self, client: str, external_id: str) -> Entry | None:
         """The entry under this key."""
-        return await self._ask(lambda db: file.one(db, file.FIND, external_id, client))
+        return await self._ask(file.one, file.FIND, external_id, client)
 
     async def page(self, query: Query) -> list[Entry]:
         """Entries, newest first; their bodies and responses are left out."""
-        return await self._ask(lambda db: file.page(db, query))
+        return await self._ask(file.page, query)
 
     async def take(self, owner: str, lease: float, limit: int) -> list[Entry]:
         """Take up to `limit` entries that are due, oldest due first, for `owner`, for `lease` seconds."""
-        return await self._ask(lambda db: file.take(db, self.now(), owner, lease, limit), writes=True)
+        return await self._ask(self._take, owner, lease, limit, writes=True)
 
     async def doubts(self) -> list[Doubts]:
         """What is in doubt, by upstream."""
@@ -125,15 +127,19 @@ class SqliteStore:
 
     async def purge(self, before: str, limit: int, *, since: float = math.inf) -> int:
         """Empty the bodies of up to `limit` concluded entries whose id is below `before`; how many there were."""
-        return await self._ask(lambda db: file.purge(db, before, limit, since), writes=True)
+        return await self._ask(file.purge, before, limit, since, writes=True)
 
-    async def _ask(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
+    def _take(self, db: Connection, owner: str, lease: float, limit: int) -> list[Entry]:
+        """By the time at which it is done; in the thread."""
+        return file.take(db, self.now(), owner, lease, limit)
+
+    async def _ask(self, work: Callable[[Connection, *Ts], T], *given: *Ts, writes: bool = False) -> T:
         if self._why:
             raise StoreError(self._why, unchanged=True)
         answer: asyncio.Future[object] = self._loop.create_future()
         if not self._asked:
             self._loop.call_soon(self._hand_over)
-        self._asked.append(_Asked(answer, work, writes))
+        self._asked.append(_Asked(answer, work, given, writes))
         return cast("T", await answer)
 
     def _hand_over(self) -> None:
@@ -207,7 +213,7 @@ def _words(error: BaseException) -> str:
 
 def _looked(db: Connection, asked: _Asked) -> object:
     try:
-        return None if asked.answer.cancelled() else asked.work(db)
+        return None if asked.answer.cancelled() else asked.work(db, *asked.given)
     except Exception as error:  # noqa: BLE001 - whoever asked hears of it, and nobody else
         return StoreError(f"the journal cannot be read: {_words(error)}")
 
@@ -234,7 +240,7 @@ def _commit(db: Connection, changes: list[_Asked]) -> tuple[Answers, int]:
 def _changed(db: Connection, asked: _Asked) -> object:
     """What became of one change; where its own content is at fault, only it fails, and has changed nothing."""
     try:
-        return asked.work(db)
+        return asked.work(db, *asked.given)
     except IdTaken as error:
         return error
     except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, ValueError, OverflowError) as error:

@@ -61,8 +61,12 @@ SETTINGS = {
     "trusted_schema": 0,
     "wal_autocheckpoint": 500,
     "cache_size": -8000,
+    "secure_delete": 1,
 }
-"""How the file is used: each is asked for, and has to be so then. A `synchronous` of 2 is FULL, the cache is in KiB."""
+"""How the file is used: each is asked for, and has to be so then.
+
+A `synchronous` of 2 is FULL, the cache is in KiB; with `secure_delete` what was purged is gone from the file, too.
+"""
 
 BUSY_SECONDS = 0.2
 """How long a lock on the file is waited for; there can only be one while it is opened."""
@@ -114,13 +118,13 @@ def opened(path: Path, now: float) -> Connection:
 
 
 def _prepare(db: Connection, now: float) -> None:
-    # This first, so that the lock which the next statement takes is never let go; nothing is written to a foreign file.
+    # These first: the size has to be known before a new file is looked at (and is nothing to one that has its own), and
+    # the lock which the next statement takes must never be let go; nothing is written to a foreign file.
+    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     db.execute("PRAGMA locking_mode = exclusive")
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     db.execute("ROLLBACK")
-    if version == 0:
-        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     for name, value in SETTINGS.items():
         db.execute(f"PRAGMA {name} = {value}")
         if (answer := db.execute(f"PRAGMA {name}").fetchone()[0]) != value:
