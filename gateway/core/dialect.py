@@ -16,7 +16,8 @@ from gateway.core.crosswalk import Crosswalk, Entry
 from gateway.core.errors import Fault, Untranslatable
 from gateway.core.exchange import UNAUTHORIZED, Conversation, Request, Search
 from gateway.core.invoice import Adjustment, Invoice, Tax
-from gateway.core.losses import Fate, expand, loss_finder
+from gateway.core.loss_finder import loss_finder
+from gateway.core.losses import Fate, expand
 from gateway.core.money import ZERO, decode_amount, exact, plain, rate_text
 from gateway.core.result import Disposition, Loss, Stated
 from gateway.core.totals import Totals

@@ -4,16 +4,13 @@
 each what becomes of it; a field that does not arrive as it was sent is a loss, named by its pointer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from msgspec import Struct, inspect
 
-from gateway.core.codes import ICD
 from gateway.core.invoice import Invoice
 from gateway.core.result import Disposition, Loss
-from gateway.core.wording import escape
 
 Declared = Literal["carried", "refused"] | Disposition
 
@@ -132,88 +129,6 @@ def expand(fields: Mapping[str, Fate]) -> dict[str, Fate]:
     if unused := sorted(set(fields) - used):
         raise ValueError(f"no canonical field: {', '.join(unused)}")
     return fates
-
-
-def loss_finder(fates: Mapping[str, Fate]) -> Callable[[Invoice], list[Loss]]:
-    """A function that lists the losses of an invoice that follow from the declared fates alone."""
-    tree: Tree = {}
-    for leaf, fate in fates.items():
-        if as_loss(fate.disposition) is not None and not fate.noted:
-            *path, name = leaf[1:].split("/")
-            node: Any = tree
-            for token in path:
-                node = node.setdefault(token, {})
-            node[name] = fate
-    root = _Branch(tree, "")
-
-    def find(invoice: Invoice) -> list[Loss]:
-        found: list[Loss] = []
-        root.collect(invoice, found)
-        return found
-
-    return find
-
-
-Tree = dict[str, "Fate | Tree"]
-
-
-class _Branch:
-    """The fates below a struct, ready to be asked. Losses are constants, so each is made once."""
-
-    __slots__ = ("leaves", "lists", "maps", "structs")
-
-    def __init__(self, tree: Tree, pointer: str) -> None:
-        self.leaves: list[tuple[str, Loss]] = []
-        self.structs: list[tuple[str, _Branch]] = []
-        self.lists: list[tuple[str, _Items]] = []
-        self.maps: list[tuple[str, Fate, str]] = []
-        for name, child in tree.items():
-            place = f"{pointer}/{name}"
-            if isinstance(child, Fate):
-                self.leaves.append((name, loss(place, child)))
-            elif (each := child.get("*")) is None:
-                self.structs.append((name, _Branch(child, place)))
-            elif isinstance(each, Fate):
-                self.maps.append((name, each, place))
-            else:
-                self.lists.append((name, _Items(each, place)))
-
-    def collect(self, value: object, found: list[Loss]) -> None:
-        """Add the losses of `value`; what is absent, empty, false or zero cannot be lost."""
-        for name, constant in self.leaves:
-            if getattr(value, name):
-                found.append(constant)
-        for name, branch in self.structs:
-            if (part := getattr(value, name)) is not None:
-                branch.collect(part, found)
-        for name, items in self.lists:
-            if part := getattr(value, name):
-                for item, branch in zip(part, items.branches(len(part)), strict=False):
-                    branch.collect(item, found)
-        for name, fate, pointer in self.maps:
-            if part := getattr(value, name):
-                # Identifiers under a dialect's name are meant for that dialect; only those of a scheme are lost.
-                keys = (key for key in part if name != "identifiers" or ICD.match(key))
-                found.extend(loss(f"{pointer}/{escape(key)}", fate) for key in keys)
-
-
-class _Items:
-    """The branch of each item of a list, made as lists get longer."""
-
-    __slots__ = ("_known", "_pointer", "_tree")
-
-    def __init__(self, tree: Tree, pointer: str) -> None:
-        self._tree = tree
-        self._pointer = pointer
-        self._known: list[_Branch] = []
-
-    def branches(self, count: int) -> Iterable[_Branch]:
-        """At least `count` branches; beyond a thousand, which only hostile lists have, they are not kept."""
-        while len(self._known) < min(count, 1000):
-            self._known.append(_Branch(self._tree, f"{self._pointer}/{len(self._known)}"))
-        if count <= 1000:
-            return self._known
-        return chain(self._known, (_Branch(self._tree, f"{self._pointer}/{index}") for index in range(1000, count)))
 
 
 def loss(pointer: str, fate: Fate) -> Loss:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.loss_finder import loss_finder
 from gateway.core.losses import (
     LEAVES,
     Fate,
@@ -15,7 +16,6 @@ from gateway.core.losses import (
     expand,
     folded,
     loss,
-    loss_finder,
     pattern,
     refused,
 )

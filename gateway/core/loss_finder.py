@@ -1,0 +1,164 @@
+"""The losses of an invoice that follow from the declared fates alone, found in little time: every invoice is asked."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, cast
+
+from msgspec import Struct, inspect
+
+from gateway.core.codes import ICD
+from gateway.core.invoice import Invoice
+from gateway.core.losses import Fate, as_loss, loss
+from gateway.core.result import Loss
+from gateway.core.wording import escape
+
+Tree = dict[str, "Fate | Tree"]
+Shape = tuple[bool, ...]
+"""Of the parts of a struct, which are there."""
+MOST_SHAPES = 64
+"""So many shapes of a struct are remembered: real invoices have few, and hostile ones could have any."""
+MOST_ITEMS = 1000
+"""The branches of so many items of a list are kept; only hostile lists are longer."""
+
+
+def loss_finder(fates: Mapping[str, Fate]) -> Callable[[Invoice], list[Loss]]:
+    """A function that lists the losses of an invoice that follow from the declared fates alone."""
+    tree: Tree = {}
+    for leaf, fate in fates.items():
+        if as_loss(fate.disposition) is not None and not fate.noted:
+            *path, name = leaf[1:].split("/")
+            node: Any = tree
+            for token in path:
+                node = node.setdefault(token, {})
+            node[name] = fate
+    root = _Branch(tree, inspect.type_info(Invoice), "")
+
+    def find(invoice: Invoice) -> list[Loss]:
+        found: list[Loss] = []
+        root.collect(invoice, found)
+        return found
+
+    return find
+
+
+class _Step(Struct, frozen=True):
+    """What a part that is there comes to: a loss, which is a constant and so made once, or what has to be asked."""
+
+    name: str
+    comes_to: "Loss | _Branch | _Items | _Keys"
+
+
+class _Branch:
+    """The fates below a struct. What it comes to depends on which of its parts are there, and is remembered by that."""
+
+    __slots__ = ("_known", "_parts", "_steps")
+
+    def __init__(self, tree: Tree, kind: inspect.Type, pointer: str) -> None:
+        self._steps = tuple(_steps(tree, kind, pointer))
+        names = [step.name for step in self._steps]
+        self._parts = attrgetter(*names, names[0])  # one more, so that there are always several
+        self._known: dict[Shape, tuple[tuple[tuple[Loss, ...], int, _Branch | _Items | _Keys | None], ...]] = {}
+
+    def collect(self, value: object, found: list[Loss]) -> None:
+        """Add the losses of `value`; what is absent, empty, false or zero cannot be lost."""
+        parts = self._parts(value)
+        shape = tuple(map(bool, parts))
+        for losses, place, asked in self._known.get(shape) or self._learned(shape):
+            found += losses
+            if asked is not None:
+                asked.collect(parts[place], found)
+
+    def _learned(self, shape: Shape) -> tuple[tuple[tuple[Loss, ...], int, "_Branch | _Items | _Keys | None"], ...]:
+        """In the order of the steps: so many losses, then who is asked of which part."""
+        runs: list[tuple[tuple[Loss, ...], int, _Branch | _Items | _Keys | None]] = []
+        losses: tuple[Loss, ...] = ()
+        for place, step in enumerate(self._steps):
+            match step.comes_to:
+                case _ if not shape[place]:
+                    pass
+                case Loss() as constant:
+                    losses += (constant,)
+                case asked:
+                    runs.append((losses, place, asked))
+                    losses = ()
+        runs.append((losses, 0, None))
+        if len(self._known) < MOST_SHAPES:
+            self._known[shape] = tuple(runs)
+        return tuple(runs)
+
+
+def _steps(tree: Tree, kind: inspect.Type, pointer: str, prefix: str = "") -> Iterator[_Step]:
+    """The parts of a struct that can be lost: its own fields, then those of its structs, its lists, its maps.
+
+    The fields of a struct that is always there are taken for its own.
+    """
+    fields = {field.encode_name: field.type for field in kind.fields} if isinstance(kind, inspect.StructType) else {}
+    later: list[tuple[int, Iterator[_Step]]] = []
+    for name, child in tree.items():
+        place, attribute = f"{pointer}/{name}", prefix + name
+        if isinstance(child, Fate):
+            yield _Step(attribute, loss(place, child))
+        elif (each := child.get("*")) is not None and isinstance(each, Fate):
+            later.append((2, iter((_Step(attribute, _Keys(name, each, place)),))))
+        elif each is not None:
+            later.append((1, iter((_Step(attribute, _Items(each, _item(fields[name]), place)),))))
+        elif isinstance(inner := _bare(fields[name]), inspect.UnionType):
+            later.append((0, iter((_Step(attribute, _Branch(child, _present(inner), place)),))))
+        else:
+            later.append((0, _steps(child, inner, place, f"{attribute}.")))
+    for _, steps in sorted(later, key=lambda each: each[0]):
+        yield from steps
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
+
+
+def _present(kind: inspect.UnionType) -> inspect.Type:
+    return next(_bare(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+
+
+def _item(kind: inspect.Type) -> inspect.Type:
+    return _bare(cast("inspect.VarTupleType", _bare(kind)).item_type)
+
+
+class _Items:
+    """The branch of each item of a list, made as lists get longer."""
+
+    __slots__ = ("_kind", "_known", "_pointer", "_tree")
+
+    def __init__(self, tree: Tree, kind: inspect.Type, pointer: str) -> None:
+        self._tree = tree
+        self._kind = kind
+        self._pointer = pointer
+        self._known: list[_Branch] = []
+
+    def collect(self, items: Sequence[object], found: list[Loss]) -> None:
+        """Add the losses of the items."""
+        known, count = self._known, len(items)
+        if count > len(known):
+            known += map(self._branch, range(len(known), min(count, MOST_ITEMS)))
+        for item, branch in zip(items, known, strict=False):
+            branch.collect(item, found)
+        if count > MOST_ITEMS:
+            for index in range(MOST_ITEMS, count):
+                self._branch(index).collect(items[index], found)
+
+    def _branch(self, index: int) -> _Branch:
+        return _Branch(self._tree, self._kind, f"{self._pointer}/{index}")
+
+
+class _Keys:
+    """The fate of each key of a map."""
+
+    __slots__ = ("_fate", "_name", "_pointer")
+
+    def __init__(self, name: str, fate: Fate, pointer: str) -> None:
+        self._name = name
+        self._fate = fate
+        self._pointer = pointer
+
+    def collect(self, keys: Iterable[str], found: list[Loss]) -> None:
+        """Add the losses of the keys; identifiers under a dialect's name are meant for that dialect alone."""
+        lost = (key for key in keys if self._name != "identifiers" or ICD.match(key))
+        found.extend(loss(f"{self._pointer}/{escape(key)}", self._fate) for key in lost)
