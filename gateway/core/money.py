@@ -4,7 +4,7 @@ Sources: contract 1 for the grammar, ISO 4217 (list one, with the codes that wer
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
@@ -47,15 +47,18 @@ class Amount(Decimal):
     It has a type of its own so that msgspec asks `decode_amount` and `encode_amount` about it.
     """
 
-    __slots__ = ("places",)
+    __slots__ = ("canonical", "places")
 
     places: int
     """Significant decimal places: trailing zeros do not count."""
+    canonical: str
+    """The same text for all that are equal."""
 
     def __new__(cls, text: str) -> Self:
         """The amount that `text` says."""
         made = super().__new__(cls, text)
         made.places = max(0, -int(made.normalize(EXACT).as_tuple().exponent))
+        made.canonical = f"{made:.{made.places}f}"
         return made
 
 
@@ -64,23 +67,21 @@ def is_decimal_text(text: str) -> bool:
     return GRAMMAR.fullmatch(text) is not None and NEGATIVE_ZERO.fullmatch(text) is None
 
 
-def decode_amount(kind: type[Any], text: Any) -> Amount:  # noqa: ANN401 - it is whatever was sent
-    """The `dec_hook` of msgspec: turns canonical text into an `Amount`.
-
-    Raises:
-        ValueError: `text` is not a string in the grammar, or `kind` is not `Amount`.
-    """
-    if kind is not Amount or not isinstance(text, str):
-        raise ValueError("not a decimal string")
-    return _amount(text)
-
-
-@lru_cache(maxsize=8192)
-def _amount(text: str) -> Amount:
-    # Remembered because prices and rates repeat; only what is valid, at most 23 characters, is ever remembered.
-    if not is_decimal_text(text):
+def _amount(kind: type[Any], text: Any) -> Amount:  # noqa: ANN401 - it is whatever was sent
+    if kind is not Amount or not isinstance(text, str) or not is_decimal_text(text):
         raise ValueError("not a decimal string")
     return Amount(text)
+
+
+decode_amount: Callable[[type[Any], Any], Amount] = lru_cache(maxsize=8192)(_amount)
+"""The `dec_hook` of msgspec: turns canonical text into an `Amount`.
+
+Remembered because prices and rates repeat; only what is valid, at most 23 characters, is ever remembered.
+
+Raises:
+    ValueError: the text is not a string in the grammar, or the type is not `Amount`.
+    TypeError: the text is a list or an object.
+"""
 
 
 def encode_amount(value: object) -> str:

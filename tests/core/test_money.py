@@ -7,6 +7,7 @@ from math import floor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import ValidationError, convert
 
 from gateway.core.money import (
     DIGITS,
@@ -85,9 +86,27 @@ def test_other_texts_are_no_decimals(text: str) -> None:
 
 @pytest.mark.parametrize(("kind", "value"), [(Amount, 1), (Amount, 1.5), (Amount, None), (Decimal, "1"), (str, "1")])
 def test_only_strings_become_amounts(kind: type, value: object) -> None:
-    """No number comes in by another way than a string."""
+    """No number comes in by another way than a string, whatever was read before."""
+    assert decode_amount(Amount, "1") == 1
     with pytest.raises(ValueError, match="not a decimal string"):
         decode_amount(kind, value)
+
+
+@pytest.mark.parametrize("value", [[], {}, ["1"], {"1": "1"}])
+def test_what_holds_others_becomes_no_amount(value: object) -> None:
+    """It cannot be remembered; to msgspec that is as wrong as another text."""
+    with pytest.raises(TypeError):
+        decode_amount(Amount, value)
+    with pytest.raises(ValidationError):
+        convert([value], list[Amount], dec_hook=decode_amount)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**12), max_value=10**12))
+def test_equal_amounts_have_the_same_canonical_text(value: Decimal) -> None:
+    """However many zeros they were written with."""
+    one, other = Amount(f"{value:f}"), Amount(f"{value:f}000")
+    assert one.canonical == other.canonical
+    assert Decimal(one.canonical) == value
 
 
 def test_only_decimals_are_encoded() -> None:
