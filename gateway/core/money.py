@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, cast
 
 GRAMMAR = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?")
 NEGATIVE_ZERO = re.compile(r"-0(?:\.0+)?")
@@ -73,7 +73,8 @@ def _amount(kind: type[Any], text: Any) -> Amount:  # noqa: ANN401 - it is whate
     return Amount(text)
 
 
-decode_amount: Callable[[type[Any], Any], Amount] = lru_cache(maxsize=8192)(_amount)
+_Decode = Callable[[type[Any], Any], Amount]
+decode_amount = cast("_Decode", lru_cache(maxsize=8192)(_amount))
 """The `dec_hook` of msgspec: turns canonical text into an `Amount`.
 
 Remembered because prices and rates repeat; only what is valid, at most 23 characters, is ever remembered.
