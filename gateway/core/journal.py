@@ -138,7 +138,7 @@ def met(entry: Entry, mark: str) -> Met:
             return "working"
 
 
-_CANONICAL = attrgetter("canonical")
+_SHORTEST = attrgetter("shortest")
 """How amounts are written: nothing else in an invoice asks for a hook."""
 
 
@@ -148,7 +148,7 @@ def canonical(invoice: Invoice) -> bytes:
     Amounts that are equal are the same (`"1.5"` and `"1.50"`), members that are absent and those at their default too;
     order matters only in lists. Extensions are compared as they came, but for the order of their members.
     """
-    text = msgspec.json.encode(_bare(invoice), enc_hook=_CANONICAL, order="deterministic")
+    text = msgspec.json.encode(_bare(invoice), enc_hook=_SHORTEST, order="deterministic")
     if invoice.extensions or any(line.extensions for line in invoice.lines):
         return write_json(_ordered(read_json(text)))
     return text

@@ -47,18 +47,18 @@ class Amount(Decimal):
     It has a type of its own so that msgspec asks `decode_amount` and `encode_amount` about it.
     """
 
-    __slots__ = ("canonical", "places")
+    __slots__ = ("places", "shortest")
 
     places: int
     """Significant decimal places: trailing zeros do not count."""
-    canonical: str
-    """The same text for all that are equal."""
+    shortest: str
+    """Without zeros at its end: the same text for all that are equal."""
 
     def __new__(cls, text: str) -> Self:
         """The amount that `text` says."""
         made = super().__new__(cls, text)
         made.places = max(0, -int(made.normalize(EXACT).as_tuple().exponent))
-        made.canonical = f"{made:.{made.places}f}"
+        made.shortest = f"{made:.{made.places}f}"
         return made
 
 

@@ -15,6 +15,7 @@ from gateway.core import codes, plainjson, schema, wording
 from gateway.core.errors import MOST_FAULTS, Fault, InvalidInvoice, MalformedJson, capped
 from gateway.core.invoice import Invoice, Line, Party, Tax
 from gateway.core.money import DIGITS, HUNDRED, ZERO, Amount, decode_amount, fits
+from gateway.core.totals import STATED, stated
 
 _DECODER = msgspec.json.Decoder(Invoice, dec_hook=decode_amount)
 _KEY = re.compile(codes.EXTERNAL_ID)
@@ -131,9 +132,12 @@ def semantic_faults(invoice: Invoice, extension_types: ExtensionTypes) -> list[F
     for name, party in (("customer", invoice.customer), ("supplier", invoice.supplier)):
         if party is not None:
             found += _party_faults(f"/{name}", party, extension_types)
+    sound: tuple[Tax, ...] = ()
     for index, line in enumerate(invoice.lines):
-        if _is_suspect(line):
+        if _is_suspect(line, sound):
             found += _line_faults(f"/lines/{index}", line, extension_types)
+        else:
+            sound = line.taxes  # most often those of the next lines, too
     for name, adjustments in (("discounts", invoice.discounts), ("charges", invoice.charges)):
         for index, adjustment in enumerate(adjustments):
             found += _tax_faults(f"/{name}/{index}", adjustment.taxes, extension_types)
@@ -163,9 +167,9 @@ def _precision_faults(invoice: Invoice) -> Iterator[Fault]:
         for index, adjustment in enumerate(adjustments):
             if not fits(adjustment.amount, invoice.digits):
                 yield _imprecise(f"/{name}/{index}/amount", adjustment.amount, invoice)
-    for name in invoice.totals.__struct_fields__:
-        amount = getattr(invoice.totals, name)
-        if amount is not None and not fits(amount, invoice.digits):
+    digits = invoice.digits
+    for name, amount in zip(STATED, stated(invoice.totals), strict=True):
+        if amount is not None and amount.places > digits:
             yield _imprecise(f"/totals/{name}", amount, invoice)
 
 
@@ -183,11 +187,11 @@ def _party_faults(pointer: str, party: Party, dialects: ExtensionTypes) -> Itera
         yield from _scheme_faults(pointer, party.identifiers, dialects)
 
 
-def _is_suspect(line: Line) -> bool:
-    """Whether a line has anything that `_line_faults` could find fault with; most have not."""
+def _is_suspect(line: Line, sound: tuple[Tax, ...]) -> bool:
+    """Whether a line has anything that `_line_faults` could find fault with; most have not. `sound` taxes are none."""
     if line.extensions or line.item.identifiers or line.discounts or line.charges:
         return True
-    return any(tax.identifiers or not _is_sound(tax) for tax in line.taxes)
+    return line.taxes != sound and any(tax.identifiers or not _is_sound(tax) for tax in line.taxes)
 
 
 def _is_sound(tax: Tax) -> bool:

@@ -6,6 +6,7 @@ Source: EN 16931-1 BR-CO-10 to BR-CO-17 and contract 1; rounding half up at the 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -53,6 +54,8 @@ STATED = (
     "rounding",
     "amount_due",
 )
+stated = attrgetter(*STATED)
+"""The figures by these names."""
 
 
 def line_amount(line: Line) -> Decimal:
@@ -164,11 +167,9 @@ def _faults(invoice: Invoice, totals: Totals) -> Iterator[Fault]:
             yield from _percent_faults(f"/lines/{index}/discounts", line.discounts, (base,), invoice.digits)
             yield from _percent_faults(f"/lines/{index}/charges", line.charges, (base,), invoice.digits)
     yield from _document_percent_faults(invoice)
-    for name in STATED:
-        stated = getattr(invoice.totals, name)
-        expected = getattr(totals, name)
-        if stated is not None and stated != expected:
-            yield _mismatch(f"/totals/{name}", expected, stated)
+    for name, received, expected in zip(STATED, stated(invoice.totals), stated(totals), strict=True):
+        if received is not None and received != expected:
+            yield _mismatch(f"/totals/{name}", expected, received)
     if abs(totals.amount_due) >= LIMIT or abs(totals.tax_inclusive_total) >= LIMIT:
         yield Fault("/totals/amount_due", "too-large", f"{plain(totals.amount_due)} has more than 15 digits")
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from gateway.core.events import (
@@ -77,43 +77,67 @@ def listener(log: FilteringBoundLogger) -> Callable[[Event], None]:
 
     An invoice that is created has one line; its steps are printed for those who debug.
     """
-    steps = log.is_enabled_for(logging.DEBUG)
+    words = _words(steps=log.is_enabled_for(logging.DEBUG))
 
     def hear(event: Event) -> None:
-        if not steps and _is_step(event):
-            return
-        found = trace.CURRENT.get()
-        told = log if found is None else log.bind(trace_id=found.trace_id)
-        match event:
-            case Routed() | Committed() | InDoubt():
-                pass  # `concluded` says the first again; the others are for metrics
-            case _ if _is_step(event):
-                told.debug(str(type(event).__struct_config__.tag), **_rounded(event))
-            case Concluded():
-                told.info("concluded", **_concluded(event))
-            case Reconciled():
-                told.info("reconciled", **_reconciled(event))
-            case Refused():
-                told.info("refused", **_refused(event))
-            case JournalFailed():
-                told.error("journal-failed", **_rounded(event))
-            case Reloaded():
-                (told.error if event.faults else told.info)("reloaded", **structs.asdict(event))
-            case Defect():
-                told.error("defect", **_rounded(event))
-            case _:
-                told.info(str(type(event).__struct_config__.tag), **_rounded(event))
+        said = words.get(type(event), _said)(event)
+        if said is not None:
+            found = trace.CURRENT.get()
+            told = log if found is None else log.bind(trace_id=found.trace_id)
+            getattr(told, said.level)(said.event, **said.fields)
 
     return hear
 
 
-def _is_step(event: Event) -> bool:
-    """Whether it is a step that everything goes well with: `concluded` comes after it, or says why not."""
-    match event:
-        case Claimed() | Sending() | Answered(outcome="created") | Shadowed(likeness="same"):
-            return True
-        case _:
-            return False
+class _Said(Struct):
+    """What is printed of an event."""
+
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+Words = Callable[[Any], _Said | None]
+
+
+def _words(*, steps: bool) -> dict[type, Words]:
+    """What is printed of each kind of event, where that is not all of it; `steps`: of those, too, that go well."""
+    step = _step if steps else _silent
+    return {
+        Routed: _silent,  # `concluded` says it again
+        Committed: _silent,  # for metrics
+        InDoubt: _silent,
+        Claimed: step,
+        Sending: step,
+        Answered: lambda event: step(event) if event.outcome == "created" else _said(event),
+        Shadowed: lambda event: step(event) if event.likeness == "same" else _said(event),
+        Concluded: lambda event: _Said("info", "concluded", _concluded(event)),
+        Reconciled: lambda event: _Said("info", "reconciled", _reconciled(event)),
+        Refused: lambda event: _Said("info", "refused", _refused(event)),
+        JournalFailed: _failed,
+        Defect: _failed,
+        Reloaded: lambda event: _Said("error" if event.faults else "info", "reloaded", structs.asdict(event)),
+    }
+
+
+def _silent(_: Event) -> None:
+    return None
+
+
+def _said(event: Event) -> _Said:
+    return _Said("info", _tag(event), _rounded(event))
+
+
+def _step(event: Event) -> _Said:
+    return _Said("debug", _tag(event), _rounded(event))
+
+
+def _failed(event: Event) -> _Said:
+    return _Said("error", _tag(event), _rounded(event))
+
+
+def _tag(event: Event) -> str:
+    return str(type(event).__struct_config__.tag)
 
 
 def _rounded(event: Event) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Every combination that is known in advance exists at 0 from the start, so that a
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -99,6 +100,7 @@ class Metrics:
         self.shadows = self._counter("shadows", compared, "route", "upstream", "result")
         self._begin_own()
         self._prepare()
+        self._counted = self._counts()
 
     def _begin_own(self) -> None:
         """The metrics of the gateway itself, whatever the invoice."""
@@ -193,39 +195,34 @@ class Metrics:
             self.breaker(name).set_function(partial(_breaker_state, lane))
 
     def hear(self, event: Event) -> None:
-        """Count an event."""
-        match event:
-            case Answered(upstream=upstream, outcome=outcome, seconds=seconds):
-                self.upstream_durations(upstream, outcome).observe(seconds, _exemplar())
-            case Concluded():
-                self._concluded(event)
-            case Refused():
-                self._refused(event)
-            case _:
-                self._hear_journal(event)
+        """Count an event; most are for the log alone."""
+        count = self._counted.get(type(event))
+        if count is not None:
+            count(event)
 
-    def _hear_journal(self, event: Event) -> None:
-        match event:
-            case Retried(upstream=upstream, reason=reason):
-                self.retries(upstream, reason).inc()
-            case Committed(seconds=seconds):
-                self.commits.observe(seconds)
-            case Reconciled():
-                self._reconciled(event)
-            case Shadowed(rule=rule, shadow=shadow, likeness=likeness):
-                self.shadows(rule, shadow, likeness).inc()
-            case Replayed(outcome=outcome):
-                self.replays(outcome).inc()
-            case InDoubt(doubts=doubts):
-                for name, (count, age) in doubts.items():
-                    self.unresolved(name).set(count)
-                    self.unresolved_age(name).set(age)
-            case JournalFailed(operation=operation):
-                self.journal_errors(operation).inc()
-            case Reloaded(result=result):
-                self.reloads(result).inc()
-            case _:
-                pass  # for the log alone
+    def _counts(self) -> dict[type, Callable[[Any], object]]:
+        """What each kind of event comes to."""
+        return {
+            Answered: self._answered,
+            Concluded: self._concluded,
+            Committed: lambda event: self.commits.observe(event.seconds),
+            InDoubt: self._in_doubt,
+            JournalFailed: lambda event: self.journal_errors(event.operation).inc(),
+            Reconciled: self._reconciled,
+            Refused: self._refused,
+            Reloaded: lambda event: self.reloads(event.result).inc(),
+            Replayed: lambda event: self.replays(event.outcome).inc(),
+            Retried: lambda event: self.retries(event.upstream, event.reason).inc(),
+            Shadowed: lambda event: self.shadows(event.rule, event.shadow, event.likeness).inc(),
+        }
+
+    def _answered(self, event: Answered) -> None:
+        self.upstream_durations(event.upstream, event.outcome).observe(event.seconds, _exemplar())
+
+    def _in_doubt(self, event: InDoubt) -> None:
+        for name, (count, age) in event.doubts.items():
+            self.unresolved(name).set(count)
+            self.unresolved_age(name).set(age)
 
     def _refused(self, event: Refused) -> None:
         self.problems(event.problem).inc()

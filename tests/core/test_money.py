@@ -102,11 +102,11 @@ def test_what_holds_others_becomes_no_amount(value: object) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**12), max_value=10**12))
-def test_equal_amounts_have_the_same_canonical_text(value: Decimal) -> None:
+def test_equal_amounts_have_the_same_shortest_text(value: Decimal) -> None:
     """However many zeros they were written with."""
     one, other = Amount(f"{value:f}"), Amount(f"{value:f}000")
-    assert one.canonical == other.canonical
-    assert Decimal(one.canonical) == value
+    assert one.shortest == other.shortest
+    assert Decimal(one.shortest) == value
 
 
 def test_only_decimals_are_encoded() -> None:
