@@ -226,16 +226,23 @@ def _product(draft: Draft, index: int) -> Product:
 
 def _taxes(draft: Draft) -> list[TaxRequest]:
     """The taxes of the document: those of its first line, which all lines must have."""
-    first, *others = draft.invoice.lines
-    found = ((tax, draft.find_tax(f"/lines/0/taxes/{position}", tax)) for position, tax in enumerate(first.taxes))
+    first = draft.invoice.lines[0].taxes
+    found = ((tax, draft.find_tax(f"/lines/0/taxes/{position}", tax)) for position, tax in enumerate(first))
     sent = [(tax, entry) for tax, entry in found if entry is not None]
-    others_differ = [index for index, line in enumerate(others, 1) if _rates(line.taxes) != _rates(first.taxes)]
+    if len(sent) < len(first) or any(line.taxes != first for line in draft.invoice.lines):
+        _compare(draft, first, [tax for tax, _ in sent])
+    return [TaxRequest(str(entry.id), tax.rate) for tax, entry in sent]
+
+
+def _compare(draft: Draft, first: tuple[Tax, ...], sent: list[Tax]) -> None:
+    """What the taxes of later lines lose where those of the first are `sent`; refused where that is money."""
+    others = list(enumerate(draft.invoice.lines))[1:]
+    others_differ = [index for index, line in others if _rates(line.taxes) != _rates(first)]
     for index in [0, *others_differ] if others_differ else ():
         draft.refuse(f"/lines/{index}/taxes", "money", "the API has one set of taxes for the whole invoice")
-    for index, line in enumerate(others, 1):
+    for index, line in others:
         for position, tax in enumerate(line.taxes):
-            _note_repeated(draft, tax, f"/lines/{index}/taxes/{position}", [tax for tax, _ in sent])
-    return [TaxRequest(str(entry.id), tax.rate) for tax, entry in sent]
+            _note_repeated(draft, tax, f"/lines/{index}/taxes/{position}", sent)
 
 
 def _note_repeated(draft: Draft, tax: Tax, pointer: str, sent: list[Tax]) -> None:

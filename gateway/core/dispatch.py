@@ -101,28 +101,24 @@ def _grouped(losses: tuple[Loss, ...]) -> Raw:
 
 def dispatch_of(entry: Entry) -> Dispatch:
     """How the entry is, or was, sent."""
-    match _UNPACK.decode(entry.dispatch):
-        case Dispatch() as whole:
-            return whole
-        case losses, rest:
-            return structs.replace(rest, translation=structs.replace(rest.translation, losses=losses.told()))
+    found = _UNPACK.decode(entry.dispatch)
+    if isinstance(found, Dispatch):
+        return found
+    losses, rest = found
+    return structs.replace(rest, translation=structs.replace(rest.translation, losses=losses.told()))
 
 
 def claim_of(entry: Entry) -> str | None:
     """The name of the sending that the entry tells of; None once its details are purged."""
     if not entry.dispatch:
         return None
-    match _CLAIM.decode(entry.dispatch):
-        case _Claim(claim=claim) | (_, _Claim(claim=claim)):
-            return claim
+    found = _CLAIM.decode(entry.dispatch)
+    return found.claim if isinstance(found, _Claim) else found[1].claim
 
 
 def losses_of(entry: Entry) -> tuple[Loss, ...]:
     """What the entry's translation loses; nothing once its details are purged."""
     if not entry.dispatch:
         return ()
-    match _LOSSES.decode(entry.dispatch):
-        case _Losing(translation=translation):
-            return translation.losses
-        case losses, _:
-            return losses.told()
+    found = _LOSSES.decode(entry.dispatch)
+    return found.translation.losses if isinstance(found, _Losing) else found[0].told()

@@ -63,7 +63,8 @@ class _Branch:
         """Add the losses of `value`; what is absent, empty, false or zero cannot be lost."""
         parts = self._parts(value)
         shape = tuple(map(bool, parts))
-        for losses, place, asked in self._known.get(shape) or self._learned(shape):
+        runs = self._known.get(shape)
+        for losses, place, asked in self._learned(shape) if runs is None else runs:
             found += losses
             if asked is not None:
                 asked.collect(parts[place], found)
@@ -81,7 +82,8 @@ class _Branch:
                 case asked:
                     runs.append((losses, place, asked))
                     losses = ()
-        runs.append((losses, 0, None))
+        if losses:
+            runs.append((losses, 0, None))
         if len(self._known) < MOST_SHAPES:
             self._known[shape] = tuple(runs)
         return tuple(runs)

@@ -11,16 +11,15 @@ from gateway.core.ids import uuid7
 BYTES = 10
 """The randomness of one id."""
 
-_left = bytearray()
+_left: list[bytes] = []
 
 
 def new_id() -> str:
     """An id for an invoice or a request."""
     if not _left:
-        _left.extend(os.urandom(256 * BYTES))
-    randomness = bytes(_left[-BYTES:])
-    del _left[-BYTES:]
-    return uuid7(time.time_ns() // 1_000_000, randomness)
+        fresh = os.urandom(256 * BYTES)
+        _left.extend(fresh[begin : begin + BYTES] for begin in range(0, len(fresh), BYTES))
+    return uuid7(time.time_ns() // 1_000_000, _left.pop())
 
 
 # A child would give the same ids as its parent.

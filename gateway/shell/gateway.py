@@ -13,7 +13,7 @@ from gateway.core.events import Claimed, Event, Replayed, Routed, Shadowed
 from gateway.core.invoice import Invoice
 from gateway.core.journal import PENDING, Entry, State, canonical, fingerprint, met
 from gateway.core.parse import parse
-from gateway.core.plan import Caller, Plan, choose, named, planned
+from gateway.core.plan import Caller, Plan, choose, planned
 from gateway.core.results import stored
 from gateway.core.shadow import compared
 from gateway.shell import logs, trace
@@ -87,14 +87,17 @@ class Gateway:
         invoice = parse(body, setup.book.extension_types, key)
         content = canonical(invoice)
         asked = _Asked(setup, invoice, content, fingerprint(content), caller, request_id, began, preference)
-        with named(invoice):
+        try:
             plan = await self._plan(asked)
             if isinstance(plan, Answer):
                 return plan
             self._tell(Routed(request_id, invoice.external_id, plan.decision.rule, plan.decision.upstream))
             while (answer := await self._tried(asked, plan)) is None:
                 pass
-            return answer
+        except Problem as problem:
+            problem.external_id = invoice.external_id
+            raise
+        return answer
 
     async def _plan(self, asked: "_Asked") -> Plan | Answer:
         """What will be sent; what is known instead, if it cannot be sent now but was before."""

@@ -1,8 +1,5 @@
 """How much the API takes at once. Reads and replays keep places of their own: they tell callers the truth."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from msgspec import Struct
 
 from gateway.core.errors import Overloaded
@@ -30,17 +27,18 @@ class Places:
     def __init__(self) -> None:
         self.taken = 0
 
-    @contextmanager
-    def one(self, most: int) -> Iterator[None]:
-        """A place, of so many.
+    def one(self, most: int) -> "Places":
+        """A place, of so many, to be had in a `with`.
 
         Raises:
             Overloaded: all are taken.
         """
         if self.taken >= most:
             raise Overloaded(f"{self.taken} requests are under way", retry_after=RETRY_SECONDS)
+        return self
+
+    def __enter__(self) -> None:
         self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self.taken -= 1

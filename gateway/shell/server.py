@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -41,6 +42,7 @@ from gateway.shell.tracer import UNTRACED, Tracer
 from gateway.shell.written import JSON
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+B = TypeVar("B", bytes, bytearray)
 SUBMIT = "/v1/invoices"
 STARTED = web.RequestKey("started", float)
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -228,7 +230,7 @@ class Api:
             raise TooLarge(f"the body is larger than {limits.max_body} bytes")
         try:
             if request.content.is_eof():  # it came with the head, as most do
-                return await _read(request, limits.max_body)
+                return _fitting(request.content.read_nowait(), limits.max_body)
             async with asyncio.timeout(limits.body_timeout):
                 return await _read(request, limits.max_body)
         except TimeoutError:
@@ -256,9 +258,14 @@ async def _read(request: web.Request, most: int) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > most:
-            raise TooLarge(f"the body is larger than {most} bytes")
+        _fitting(body, most)
     return bytes(body)
+
+
+def _fitting(body: B, most: int) -> B:
+    if len(body) > most:
+        raise TooLarge(f"the body is larger than {most} bytes")
+    return body
 
 
 def _key(request: web.Request) -> str | None:

@@ -1,5 +1,6 @@
 """What becomes of each field: fates, and the losses that follow from them. Source: contract 2 (`losses`)."""
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -139,6 +140,16 @@ def test_every_field_that_is_there_is_a_loss_by_its_pointer() -> None:
         "/metadata/a~1b~0c": ("dropped", None, "the API has no field for it"),
     }
     assert len(found) == 6
+
+
+def test_whichever_fields_are_there_those_are_lost() -> None:
+    """All ways to say some of seven fields: more than are remembered, and each of them twice."""
+    find = loss_finder(expand({"": dropped(), "/lines": carried("w"), "/customer": carried("w")}))
+    texts = {"note": "n", "number": "1", "recurrence": "P1M", "language": "de", "due_date": "2026-07-30"}
+    said = {**texts, "exchange_rate": "1.1", "prices_include_tax": True}
+    always = {"/external_id", "/issue_date", "/currency"}
+    for chosen in 2 * [dict(some) for count in range(8) for some in combinations(said.items(), count)]:
+        assert {one.pointer for one in find(invoice(**chosen))} == always | {f"/{name}" for name in chosen}
 
 
 def test_the_losses_of_a_noted_field_are_left_to_the_mapping() -> None:
