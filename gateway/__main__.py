@@ -1,12 +1,11 @@
-"""The command line: `invoice-gateway COMMAND`."""
+"""The command line: `invoice-gateway COMMAND`. What only one command needs is loaded by that command."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import __version__
-from gateway.shell import commands, journal_commands, kit
 from gateway.shell.requests import STATES
 
 EPILOG = """\
@@ -197,6 +196,8 @@ def _text(argument: str) -> str:
 
 
 def _journal(options: argparse.Namespace) -> int:
+    from gateway.shell import journal_commands
+
     way = journal_commands.Way(options.config, options.url, options.token_env)
     match options.action:
         case "list":
@@ -211,47 +212,77 @@ def _journal(options: argparse.Namespace) -> int:
 
 
 def _send(options: argparse.Namespace) -> int:
-    from gateway.shell import sending  # noqa: PLC0415 - a gateway that serves needs no progress bar
+    from gateway.shell import sending
 
     names = ("file", "url", "token_env", "results", "concurrency", "patience")
     return sending.send(sending.Order(**{name: getattr(options, name) for name in names}))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a table
+def _serve(options: argparse.Namespace) -> int:
+    from gateway.shell import commands
+
+    return commands.serve(options.config)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from gateway.shell import trial_commands
+
+    return trial_commands.check(options.config, strict=options.strict, as_json=options.json)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from gateway.shell import explain_command
+
+    everywhere, as_json = options.all_upstreams, options.json
+    return explain_command.explain(
+        options.config, options.invoice, options.client, everywhere=everywhere, as_json=as_json
+    )
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from gateway.shell import diff_command
+
+    asked = (options.old, options.new, options.sample, options.client, options.json)
+    return diff_command.diff(diff_command.Options(*asked))
+
+
+def _new_dialect(options: argparse.Namespace) -> int:
+    from gateway.shell import kit
+
+    return kit.new_dialect(options.name, Path())
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from gateway.shell import trial_commands
+
+    return trial_commands.sandbox(options.port)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gateway.shell import trial_commands
+
+    ports = trial_commands.Ports(options.port, options.ops_port, options.sandbox_port)
+    return trial_commands.demo(ports, once=options.once)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "check": _check,
+    "explain": _explain,
+    "diff": _diff,
+    "send": _send,
+    "new-dialect": _new_dialect,
+    "journal": _journal,
+    "sandbox": _sandbox,
+    "demo": _demo,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     options = parser().parse_args(arguments)
     try:
-        match options.command:
-            case "serve":
-                return commands.serve(options.config)
-            case "check":
-                return commands.check(options.config, strict=options.strict, as_json=options.json)
-            case "explain":
-                from gateway.shell import explain_command  # noqa: PLC0415 - it loads rich, which nothing that serves shall
-
-                return explain_command.explain(
-                    options.config,
-                    options.invoice,
-                    options.client,
-                    everywhere=options.all_upstreams,
-                    as_json=options.json,
-                )
-            case "diff":
-                from gateway.shell import diff_command  # noqa: PLC0415 - it loads rich
-
-                asked = (options.old, options.new, options.sample, options.client, options.json)
-                return diff_command.diff(diff_command.Options(*asked))
-            case "journal":
-                return _journal(options)
-            case "send":
-                return _send(options)
-            case "new-dialect":
-                return kit.new_dialect(options.name, Path())
-            case "sandbox":
-                return commands.sandbox(options.port)
-            case _:
-                ports = commands.Ports(options.port, options.ops_port, options.sandbox_port)
-                return commands.demo(ports, once=options.once)
+        return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:  # the reader of a pipe, such as head, has gone

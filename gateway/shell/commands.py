@@ -1,4 +1,4 @@
-"""What the commands do. Words for people go to standard output, complaints to standard error."""
+"""What all commands share, and `serve`. Words for people go to standard output, complaints to standard error."""
 
 import asyncio
 import gc
@@ -6,27 +6,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from msgspec import Struct
-
-from gateway import demo as tour
-from gateway.sandbox import server as sandbox_server
-from gateway.shell import check as examination
 from gateway.shell.configuration import ConfigurationError, Loaded, load
 from gateway.shell.journal import StoreError
 from gateway.shell.service import Service
 
 GARBAGE = (10_000, 20, 50)
 """When cycles are looked for: there are few, and looking every 700 objects took a twentieth of the time."""
-
-
-class Ports(Struct, frozen=True):
-    """Where the demo listens; 0 for any free port."""
-
-    api: int
-    ops: int
-    sandbox: int
 
 
 def say(text: str) -> None:
@@ -52,23 +38,6 @@ def loaded_or_none(path: Path, *, with_secrets: bool = True) -> Loaded | None:
         return None
 
 
-def check(path: Path, *, strict: bool = False, as_json: bool = False) -> int:
-    """`check FILE`: exit 1 if there is a fault."""
-    checked = examination.check(path, strict=strict)
-    if as_json:
-        say(examination.as_json(checked))
-        return 0 if checked.good else 1
-    for one in checked.findings:
-        complain(one.text(path))
-    if checked.good:
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checked.counts.items())
-        say(f"{path}: good ({counts}, revision {checked.revision})")
-        return 0
-    faults = sum(one.severity == "fault" for one in checked.findings)
-    complain(f"{faults} fault{'s' if faults > 1 else ''}")
-    return 1
-
-
 def serve(path: Path) -> int:
     """`serve --config FILE`."""
     loaded = loaded_or_none(path)
@@ -90,10 +59,10 @@ def serve(path: Path) -> int:
         finally:
             await service.stop()
 
-    return _run(run)
+    return run_until_ended(run)
 
 
-def _run(main: Callable[[], Awaitable[int | None]]) -> int:
+def run_until_ended(main: Callable[[], Awaitable[int | None]]) -> int:
     """Run with the fastest event loop there is; an address that is taken is said in one line."""
 
     async def wrapped() -> int | None:
@@ -155,43 +124,3 @@ def stop_asked(hurry: asyncio.Event | None = None) -> asyncio.Future[signal.Sign
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop, sign)
     return stopped
-
-
-def sandbox(port: int) -> int:
-    """`sandbox`."""
-
-    async def run() -> None:
-        stopped = stop_asked()
-        runner, bound = await sandbox_server.start("127.0.0.1", port)
-        say(sandbox_server.describe(f"http://127.0.0.1:{bound}"))
-        try:
-            await stopped
-        finally:
-            await sandbox_server.stop(runner)
-
-    return _run(run)
-
-
-def demo(ports: Ports, *, once: bool) -> int:
-    """`demo`."""
-
-    async def run() -> int:
-        runner, bound = await sandbox_server.start("127.0.0.1", ports.sandbox)
-        folder = TemporaryDirectory(prefix="invoice-gateway-")
-        try:
-            loaded = tour.configuration(load(tour.CONFIG), ports.api, ports.ops, bound, Path(folder.name))
-            service = Service(loaded, tour.quiet_log())
-            await service.start()
-            try:
-                good = await tour.run(service.url, service.ops_url, f"http://127.0.0.1:{bound}", say)
-                if not once:
-                    say("Everything stays up until you press Ctrl-C.")
-                    await stop_asked()
-            finally:
-                await service.stop()
-        finally:
-            await sandbox_server.stop(runner)
-            folder.cleanup()
-        return 0 if good else 1
-
-    return _run(run)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.config import Tracing
-from gateway.shell.commands import check
 from gateway.shell.configuration import load
+from gateway.shell.trial_commands import check
 
 EXAMPLE = Path(__file__).parent.parent.parent / "deploy" / "gateway.toml"
 SECRETS = sorted(set(re.findall(r'env = "([A-Z_]+)"', EXAMPLE.read_text())) - {"NAME"})

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from gateway.core.config import UpstreamConfig
-from gateway.shell.commands import check as check_configuration
 from gateway.shell.metrics import Metrics
+from gateway.shell.trial_commands import check as check_configuration
 from tests.deploy.conftest import OVERLAYS, VARIANTS
 from tests.deploy.faults import FAULTS, GATEWAY, GONE, HA, POD, Fault, changed
 from tests.support import cluster, pods

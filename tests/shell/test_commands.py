@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from aiohttp import ClientConnectionError, ClientSession
 from gateway import __version__, demo
 from gateway.__main__ import main
 from gateway.demo import quiet_log
-from gateway.shell import commands, logs
+from gateway.shell import logs, trial_commands
 from gateway.shell.catalog import dialects
 from gateway.shell.configuration import load
 from gateway.shell.service import Service
@@ -49,6 +50,22 @@ def run(*arguments: str | Path) -> int:
         return main([str(one) for one in arguments])
     except SystemExit as end:
         return int(end.code or 0)
+
+
+# ------------------------------------------------------------------ serve
+
+
+def test_a_gateway_that_serves_loads_nothing_else() -> None:
+    """No sandbox, no analysis of rules, nothing that draws: they would cost memory, and time to start."""
+    code = "import sys, gateway.__main__, gateway.shell.commands; print(*sys.modules, sep='\\n')"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - our own
+    loaded = ran.stdout.split()
+    others = (
+        *("gateway.sandbox", "gateway.demo", "gateway.client", "gateway.core.coverage", "gateway.shell.check", "rich"),
+        *("gateway.shell.sending", "gateway.shell.trial_commands", "gateway.shell.journal_commands"),
+    )
+    assert "gateway.shell.service" in loaded
+    assert [name for name in loaded if name.startswith(others)] == []
 
 
 # ------------------------------------------------------------------ check
@@ -321,7 +338,7 @@ def test_ctrl_c_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: int) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "sandbox", interrupted)
+    monkeypatch.setattr(trial_commands, "sandbox", interrupted)
     assert run("sandbox") == 0
 
 
