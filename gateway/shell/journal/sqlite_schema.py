@@ -60,7 +60,7 @@ SETTINGS = {
     "synchronous": 2,
     "trusted_schema": 0,
     "wal_autocheckpoint": 500,
-    "cache_size": -8000,
+    "cache_size": -4000,
     "secure_delete": 1,
 }
 """How the file is used: each is asked for, and has to be so then.
