@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from gateway.core.totals import checked_totals
 from gateway.shell.catalog import dialects
 from tests.support import conversations
 
-SENT = [path for path in conversations.files() if conversations.read(path)["turns"]]
-TURNS = [(path, turn) for path in SENT for turn in range(len(conversations.read(path)["turns"]))]
+SAID = {path: len(conversations.read(path)["turns"]) for path in conversations.files()}
+SENT = [path for path, turns in SAID.items() if turns]
+TURNS = [(path, turn) for path in SENT for turn in range(SAID[path])]
 IDS = [f"{path.parent.name}-{path.stem}-{turn}" for path, turn in TURNS]
 HTML = b"<!doctype html><title>Service Unavailable</title>"
 STATUSES = (200, 201, 202, 204, 400, 404, 409, 422)
@@ -29,13 +31,20 @@ def dialect_of(path: Path) -> Dialect:
     return dialects()[path.parent.name]
 
 
+@cache
+def told(path: Path) -> tuple[Dialect, dict[str, Any], Translation]:
+    """A conversation: its dialect, what is written of it, and its invoice translated; nobody changes any of them."""
+    dialect, written = dialect_of(path), conversations.read(path)
+    upstream = conversations.upstream(dialect, written)
+    return dialect, written, conversations.translated(conversations.document(written), upstream)
+
+
 def fed(path: Path, turn: int, rubbish: Reply) -> tuple[Any, dict[str, Any]]:
     """What the conversation comes to if its `turn` is answered with something else; and what is written of it.
 
     Requests that follow are answered with the same.
     """
-    dialect, written = dialect_of(path), conversations.read(path)
-    translation = conversations.translated(conversations.document(written), conversations.upstream(dialect, written))
+    dialect, written, translation = told(path)
     generator = conversations.begun(dialect, translation, written)
     step = advance(generator, None)
     for position in range(60):
@@ -167,8 +176,7 @@ def put(document: Any, place: list[str | int], value: Any) -> None:
 @pytest.mark.parametrize("path", SENT, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_bodies_hold_no_null_and_no_exponent(path: Path) -> None:
     """What is absent is omitted; numbers are written out, digit by digit."""
-    dialect, written = dialect_of(path), conversations.read(path)
-    translation = conversations.translated(conversations.document(written), conversations.upstream(dialect, written))
+    _, _, translation = told(path)
     numbers: list[str] = []
     body = json.loads(translation.request.body, parse_float=numbers.append, parse_int=numbers.append)
     assert "null" not in re.sub(rb'"(?:[^"\\]|\\.)*"', b"", translation.request.body).decode(), body
@@ -178,9 +186,8 @@ def test_bodies_hold_no_null_and_no_exponent(path: Path) -> None:
 @pytest.mark.parametrize("path", SENT, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_claim_is_the_amount_due(path: Path) -> None:
     """The predicted claim is exactly what the invoice says, or the dialect says that the upstream decides it."""
-    dialect, written = dialect_of(path), conversations.read(path)
+    _, written, translation = told(path)
     invoice = conversations.invoice_of(conversations.document(written))
-    translation = conversations.translated(conversations.document(written), conversations.upstream(dialect, written))
     if translation.claim is not None:
         assert translation.claim == checked_totals(invoice).amount_due
 
