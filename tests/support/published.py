@@ -7,7 +7,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema_rs import Draft202012Validator
 
 from gateway.shell.docs import published
 
@@ -32,11 +32,16 @@ def closed() -> dict[str, Any]:
     return found
 
 
-def faults(schema: Mapping[str, Any], value: Any, components: Mapping[str, Any] | None = None) -> list[str]:
-    """What is wrong with a value by one of the document's schemas."""
-    whole = {**schema, "components": components or document()["components"]}
-    validator = Draft202012Validator(whole, format_checker=FormatChecker())
-    return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
+def faults(schema: Mapping[str, Any], value: Any, *, strict: bool = False) -> list[str]:
+    """What is wrong with a value by one of the document's schemas; `strict` knows no members but the documented."""
+    found = _validator(json.dumps(schema), strict=strict).iter_errors(value)
+    return [f"/{'/'.join(map(str, error.instance_path))}: {error.message[:200]}" for error in found]
+
+
+@cache
+def _validator(schema: str, *, strict: bool) -> Draft202012Validator:
+    components = closed() if strict else document()["components"]
+    return Draft202012Validator({**json.loads(schema), "components": components}, validate_formats=True)
 
 
 def ref(name: str) -> dict[str, str]:
@@ -103,4 +108,4 @@ def _content(documented: Mapping[str, Any], media_type: str, content: bytes) -> 
         yield from faults(schema, value)
         if isinstance(value, dict) and "openapi" not in value:
             value.pop("upstream_response", None)  # it is beside the members of the result
-            yield from faults(schema, value, closed())
+            yield from faults(schema, value, strict=True)
