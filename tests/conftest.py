@@ -1,6 +1,7 @@
 """Options of the test run."""
 
 import asyncio
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,6 +21,18 @@ settings.load_profile("here")
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 if "CI" in os.environ:
     settings.load_profile("ci")
+
+
+# Eleven thousand tests stay in memory to the end: to look through them for garbage again and again would cost more than
+# to collect them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on the garbage of the tests themselves is collected, and less often."""
+    gc.enable()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
