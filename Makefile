@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What one run of the tests may use; the tests share nothing, so they run side by side.
 WORKERS ?= auto
-# The lock files name everything: nothing is resolved anew, so that a release of today cannot break an old lock.
-INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
+# The lock files name everything: nothing is resolved anew, so that a release of today cannot break an old lock. And
+# most of it is never imported: what is gets compiled then.
+PIP := python -m pip install -q --disable-pip-version-check --no-deps --no-compile
+INSTALL := $(BIN)/$(PIP)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check check-deploy prove bench format lock clean
@@ -80,5 +82,5 @@ $(VENV)/.prometheus: $(VENV)/.venv
 # It has a hundred requirements of its own, and wants an older `packaging` than ours.
 $(VENV)/.checkov: $(VENV)/.dev deploy/checkov.lock
 	@$(PYTHON) -m venv $(VENV)/checkov
-	@$(VENV)/checkov/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r deploy/checkov.lock
+	@$(VENV)/checkov/bin/$(PIP) --require-hashes -r deploy/checkov.lock
 	@touch $@
