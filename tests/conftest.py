@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import uvloop
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from gateway.shell import footing
 from gateway.shell.client import Way
@@ -41,10 +41,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long rows are not watched for coverage: it would double their time, and other tests reach every line."""
+    """Long rows and generated examples are not watched for coverage, which would double or triple their time.
+
+    Other tests reach every line: by what they say, and not by chance. Those come first: what is remembered for good
+    (`functools.cache`) is computed while somebody watches.
+    """
     for item in items:
-        if {"proof", "fuzz"} & set(item.path.parts):
+        generated = isinstance(item, pytest.Function) and is_hypothesis_test(item.function)
+        if generated or {"proof", "fuzz", "whole"} & set(item.path.parts):
             item.add_marker(pytest.mark.no_cover)
+    items.sort(key=lambda item: item.get_closest_marker("no_cover") is not None)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

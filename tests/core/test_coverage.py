@@ -92,6 +92,12 @@ def test_discounts_and_charges_of_lines_have_lines_of_their_own() -> None:
     assert takes(plan.rules[0], facts_of(plan.witness(point)))
 
 
+def test_a_billing_period_has_both_its_ends() -> None:
+    """One is not there without the other."""
+    assert conditions(When(has="billing_period.start"), When()) == []
+    assert conditions(When(has="billing_period.start", lacks="billing_period.end"), When()) == [("never-matches", "r0")]
+
+
 def test_there_is_always_another_name() -> None:
     """Also where those that come to mind are taken."""
     plan = layout(config_of([When(customer=["customer", "customer-2"])]), TYPES)
