@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,8 +17,6 @@ from gateway.core.journal import FREE, Doubts, Entry, State
 from gateway.shell.journal import IdTaken, Query
 from gateway.shell.journal.sqlite import SqliteStore
 from tests.support.stores import STATES, Clock, entry
-
-pytestmark = pytest.mark.no_cover  # it would take twice as long, and test_store.py reaches every line
 
 T = TypeVar("T")
 
@@ -110,7 +109,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None)
-        self.runner = asyncio.Runner()
+        self.loop = uvloop.new_event_loop()
         self.clock = Clock(1_000.0)
         self.store = SqliteStore(Path(self.folder.name) / "journal.db", clock=self.clock)
         self.model = Model()
@@ -118,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def ran(self, work: Coroutine[Any, Any, T]) -> T:
         """What came of it."""
-        return self.runner.run(work)
+        return self.loop.run_until_complete(work)
 
     def any_id(self, chosen: int) -> str:
         """The id of an entry; of none, if there is none."""
@@ -270,7 +269,7 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Close everything."""
         self.ran(self.store.close())
-        self.runner.close()
+        self.loop.close()
         self.folder.cleanup()
 
 
