@@ -1,6 +1,6 @@
 """The losses of an invoice that follow from the declared fates alone, found in little time: every invoice is asked."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, cast
 
@@ -41,6 +41,10 @@ def loss_finder(fates: Mapping[str, Fate]) -> Callable[[Invoice], list[Loss]]:
     return find
 
 
+_Run = tuple[tuple[Loss, ...], int, "_Branch | _Items | _Keys | None"]
+"""So many losses, then who is asked of which part."""
+
+
 class _Step(Struct, frozen=True):
     """What a part that is there comes to: a loss, which is a constant and so made once, or what has to be asked."""
 
@@ -54,10 +58,10 @@ class _Branch:
     __slots__ = ("_known", "_parts", "_steps")
 
     def __init__(self, tree: Tree, kind: inspect.Type, pointer: str) -> None:
-        self._steps = tuple(_steps(tree, kind, pointer))
+        self._steps = _steps(tree, kind, pointer)
         names = [step.name for step in self._steps]
         self._parts = attrgetter(*names, names[0])  # one more, so that there are always several
-        self._known: dict[Shape, tuple[tuple[tuple[Loss, ...], int, _Branch | _Items | _Keys | None], ...]] = {}
+        self._known: dict[Shape, tuple[_Run, ...]] = {}
 
     def collect(self, value: object, found: list[Loss]) -> None:
         """Add the losses of `value`; what is absent, empty, false or zero cannot be lost."""
@@ -69,9 +73,9 @@ class _Branch:
             if asked is not None:
                 asked.collect(parts[place], found)
 
-    def _learned(self, shape: Shape) -> tuple[tuple[tuple[Loss, ...], int, "_Branch | _Items | _Keys | None"], ...]:
-        """In the order of the steps: so many losses, then who is asked of which part."""
-        runs: list[tuple[tuple[Loss, ...], int, _Branch | _Items | _Keys | None]] = []
+    def _learned(self, shape: Shape) -> tuple[_Run, ...]:
+        """What a struct of this shape comes to, in the order of the steps."""
+        runs: list[_Run] = []
         losses: tuple[Loss, ...] = ()
         for place, step in enumerate(self._steps):
             match step.comes_to:
@@ -89,27 +93,28 @@ class _Branch:
         return tuple(runs)
 
 
-def _steps(tree: Tree, kind: inspect.Type, pointer: str, prefix: str = "") -> Iterator[_Step]:
-    """The parts of a struct that can be lost: its own fields, then those of its structs, its lists, its maps.
-
-    The fields of a struct that is always there are taken for its own.
-    """
-    fields = {field.encode_name: field.type for field in kind.fields} if isinstance(kind, inspect.StructType) else {}
-    later: list[tuple[int, Iterator[_Step]]] = []
+def _steps(tree: Tree, kind: inspect.Type, pointer: str, prefix: str = "") -> list[_Step]:
+    """The parts of a struct that can be lost: its own fields, then those of its structs, its lists, its maps."""
+    fields = {field.encode_name: field.type for field in cast("inspect.StructType", kind).fields}
+    own, inner, lists, maps = list[_Step](), list[_Step](), list[_Step](), list[_Step]()
     for name, child in tree.items():
         place, attribute = f"{pointer}/{name}", prefix + name
         if isinstance(child, Fate):
-            yield _Step(attribute, loss(place, child))
-        elif (each := child.get("*")) is not None and isinstance(each, Fate):
-            later.append((2, iter((_Step(attribute, _Keys(name, each, place)),))))
-        elif each is not None:
-            later.append((1, iter((_Step(attribute, _Items(each, _item(fields[name]), place)),))))
-        elif isinstance(inner := _bare(fields[name]), inspect.UnionType):
-            later.append((0, iter((_Step(attribute, _Branch(child, _present(inner), place)),))))
+            own.append(_Step(attribute, loss(place, child)))
+        elif (each := child.get("*")) is None:
+            inner += _inner(child, _bare(fields[name]), place, attribute)
+        elif isinstance(each, Fate):
+            maps.append(_Step(attribute, _Keys(name, each, place)))
         else:
-            later.append((0, _steps(child, inner, place, f"{attribute}.")))
-    for _, steps in sorted(later, key=lambda each: each[0]):
-        yield from steps
+            lists.append(_Step(attribute, _Items(each, _item(fields[name]), place)))
+    return [*own, *inner, *lists, *maps]
+
+
+def _inner(tree: Tree, kind: inspect.Type, pointer: str, attribute: str) -> list[_Step]:
+    """A struct within another; the fields of one that is always there are taken for the other's own."""
+    if isinstance(kind, inspect.UnionType):
+        return [_Step(attribute, _Branch(tree, _present(kind), pointer))]
+    return _steps(tree, kind, pointer, f"{attribute}.")
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:

@@ -43,7 +43,7 @@ class Caller:
     """Sends one invoice; `url` says where, since gateways come and go."""
 
     def __init__(
-        self, session: ClientSession, url: Callable[[], str], witness: Witness, key: str, dialect: str
+        self, session: ClientSession, url: Callable[[], str], witness: Witness, key: str, dialect: str, **changes: Any
     ) -> None:
         self.key = key
         self.askable = dialects()[dialect].lookup is not None
@@ -51,7 +51,7 @@ class Caller:
         self._session = session
         self._url = url
         self._witness = witness
-        self._body = body_of(key, dialect)
+        self._body = body_of(key, dialect, **changes)
 
     async def send(self, *, later: bool = False) -> Heard | None:
         """Send the invoice; what was said, or None where nothing was."""

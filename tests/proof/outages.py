@@ -26,6 +26,8 @@ RECOVERED_SECONDS = 10.0
 """Within that everybody can send again, once the store is back."""
 STRANGERS = 3
 DIALECT = "onlyoffice"
+BALLAST = {f"{number:02}": "x" * 500 for number in range(50)}
+"""Makes an invoice larger than a page of SQLite's: into one that has room it does not fit."""
 FEW_PAGES = 1
 """SQLite takes the number of pages that there are, if that is more."""
 MANY_PAGES = 2**30
@@ -98,7 +100,7 @@ class Play:
 
     def caller(self, key: str) -> Caller:
         """Somebody with an invoice."""
-        return Caller(self.asking, lambda: self.scene.victim.url, self.witness, key, DIALECT)
+        return Caller(self.asking, lambda: self.scene.victim.url, self.witness, key, DIALECT, metadata=BALLAST)
 
     async def run(self) -> list[str]:
         """One invoice is in flight when it begins, others come while it lasts; afterwards all are created once."""

@@ -39,6 +39,7 @@ def _invoice() -> dict[str, Any]:
     return found
 
 
-def body_of(key: str, dialect: str) -> bytes:
-    """The demo's invoice under another key, for a dialect."""
-    return json.dumps({**_invoice(), "external_id": key, "labels": {"product": PRODUCTS[dialect]}}).encode()
+def body_of(key: str, dialect: str, **changes: Any) -> bytes:
+    """The demo's invoice under another key, for a dialect, with changes."""
+    own = {"external_id": key, "labels": {"product": PRODUCTS[dialect]}}
+    return json.dumps({**_invoice(), **own, **changes}).encode()
