@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -227,3 +228,12 @@ async def test_another_expectation_is_ignored(path: str, tmp_path: Path) -> None
         plain = await world.api("GET", path)
         found = await world.api("GET", path, headers={"Expect": "nonsense"})
         assert (found.status, found.content) == (plain.status, plain.content) == (200, plain.content)
+
+
+async def test_callers_that_come_all_at_once_are_not_lost(tmp_path: Path) -> None:
+    """As after a restart: while the gateway is busy with something else, hundreds connect, and all of them stand."""
+    async with running(tmp_path) as world:
+        where = urlsplit(world.service.url)
+        with ExitStack() as stack:
+            for _ in range(500):  # nobody takes them meanwhile: the event loop waits for this very line
+                stack.enter_context(socket.create_connection((where.hostname or "", where.port or 0), timeout=1))
