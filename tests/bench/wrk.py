@@ -56,7 +56,7 @@ async def loaded(url: str, load: Load) -> Heard:
         AssertionError: wrk failed, or an invoice was answered otherwise than with a success.
     """
     name = f"{os.getpid() % 10**6:06d}{next(_runs):06d}"  # with the number of the request as long as the mark
-    command = [*pinned(LOAD_CORE), program("wrk"), "-t1", f"-c{load.connections}", "--timeout", "20s"]
+    command = [*pinned(LOAD_CORE), program("wrk"), "-t1", f"-c{load.connections}", "--timeout", "60s"]
     command += [f"-d{max(round(load.seconds), 1)}s", "-s", str(SCRIPT), f"{url}/v1/invoices", "--"]
     command += [str(load.body), name, str(load.pause), f"Bearer {load.token}"]
     process = await asyncio.create_subprocess_exec(
