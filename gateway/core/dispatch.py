@@ -71,6 +71,8 @@ class _Losses(Struct, frozen=True, array_like=True):
         return tuple(Loss(pointer, *self.kinds[number]) for pointer, number in self.places)
 
 
+MOST_REMEMBERED = 200
+"""The losses of larger invoices are not remembered: a hostile one can have a hundred thousand, and another the next."""
 _PACK = msgspec.msgpack.Encoder(enc_hook=encode_amount)
 _Packed = tuple[_Losses, Dispatch] | Dispatch
 """The losses of a dispatch, and the rest of it; before they were apart it was one."""
@@ -85,18 +87,21 @@ def packed(dispatch: Dispatch) -> bytes:
     """A dispatch as the journal holds it."""
     translation = dispatch.translation
     rest = structs.replace(dispatch, translation=structs.replace(translation, losses=()))
-    return _PACK.encode((_grouped(translation.losses), rest))
+    few = len(translation.losses) <= MOST_REMEMBERED
+    return _PACK.encode(((_remembered if few else _grouped)(translation.losses), rest))
 
 
-@lru_cache(maxsize=128)
 def _grouped(losses: tuple[Loss, ...]) -> Raw:
-    # Remembered because invoices of one sort lose the same.
     kinds: dict[tuple[Disposition, str | None, str], int] = {}
     places = []
     for loss in losses:
         kind = (loss.disposition, loss.upstream_field, loss.detail)
         places.append((loss.pointer, kinds.setdefault(kind, len(kinds))))
     return Raw(_PACK.encode(_Losses(tuple(kinds), tuple(places))))
+
+
+_remembered = lru_cache(maxsize=128)(_grouped)
+"""Invoices of one sort lose the same."""
 
 
 def dispatch_of(entry: Entry) -> Dispatch:

@@ -15,7 +15,7 @@ from gateway.core.wording import escape
 Tree = dict[str, "Fate | Tree"]
 Shape = tuple[bool, ...]
 """Of the parts of a struct, which are there."""
-MOST_SHAPES = 64
+MOST_SHAPES = 16
 """So many shapes of a struct are remembered: real invoices have few, and hostile ones could have any."""
 MOST_ITEMS = 1000
 """The branches of so many items of a list are kept; only hostile lists are longer."""
