@@ -13,6 +13,8 @@ from gateway.core.result import Loss
 from gateway.core.wording import escape
 
 Tree = dict[str, "Fate | Tree"]
+Fields = Mapping[str, inspect.Type]
+"""The fields of a struct."""
 Shape = tuple[bool, ...]
 """Of the parts of a struct, which are there."""
 MOST_SHAPES = 16
@@ -31,7 +33,7 @@ def loss_finder(fates: Mapping[str, Fate]) -> Callable[[Invoice], list[Loss]]:
             for token in path:
                 node = node.setdefault(token, {})
             node[name] = fate
-    root = _Branch(tree, inspect.type_info(Invoice), "")
+    root = _Branch(tree, _fields(inspect.type_info(Invoice)), "")
 
     def find(invoice: Invoice) -> list[Loss]:
         found: list[Loss] = []
@@ -57,8 +59,8 @@ class _Branch:
 
     __slots__ = ("_known", "_parts", "_steps")
 
-    def __init__(self, tree: Tree, kind: inspect.Type, pointer: str) -> None:
-        self._steps = _steps(tree, kind, pointer)
+    def __init__(self, tree: Tree, fields: Fields, pointer: str) -> None:
+        self._steps = _steps(tree, fields, pointer)
         names = [step.name for step in self._steps]
         self._parts = attrgetter(*names, names[0])  # one more, so that there are always several
         self._known: dict[Shape, tuple[_Run, ...]] = {}
@@ -93,9 +95,8 @@ class _Branch:
         return tuple(runs)
 
 
-def _steps(tree: Tree, kind: inspect.Type, pointer: str, prefix: str = "") -> list[_Step]:
+def _steps(tree: Tree, fields: Fields, pointer: str, prefix: str = "") -> list[_Step]:
     """The parts of a struct that can be lost: its own fields, then those of its structs, its lists, its maps."""
-    fields = {field.encode_name: field.type for field in cast("inspect.StructType", kind).fields}
     own, inner, lists, maps = list[_Step](), list[_Step](), list[_Step](), list[_Step]()
     for name, child in tree.items():
         place, attribute = f"{pointer}/{name}", prefix + name
@@ -106,15 +107,19 @@ def _steps(tree: Tree, kind: inspect.Type, pointer: str, prefix: str = "") -> li
         elif isinstance(each, Fate):
             maps.append(_Step(attribute, _Keys(name, each, place)))
         else:
-            lists.append(_Step(attribute, _Items(each, _item(fields[name]), place)))
+            lists.append(_Step(attribute, _Items(each, fields[name], place)))
     return [*own, *inner, *lists, *maps]
 
 
 def _inner(tree: Tree, kind: inspect.Type, pointer: str, attribute: str) -> list[_Step]:
     """A struct within another; the fields of one that is always there are taken for the other's own."""
     if isinstance(kind, inspect.UnionType):
-        return [_Step(attribute, _Branch(tree, _present(kind), pointer))]
-    return _steps(tree, kind, pointer, f"{attribute}.")
+        return [_Step(attribute, _Branch(tree, _fields(_present(kind)), pointer))]
+    return _steps(tree, _fields(kind), pointer, f"{attribute}.")
+
+
+def _fields(kind: inspect.Type) -> Fields:
+    return {field.encode_name: field.type for field in cast("inspect.StructType", kind).fields}
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
@@ -132,11 +137,12 @@ def _item(kind: inspect.Type) -> inspect.Type:
 class _Items:
     """The branch of each item of a list, made as lists get longer."""
 
-    __slots__ = ("_kind", "_known", "_pointer", "_tree")
+    __slots__ = ("_fields", "_kind", "_known", "_pointer", "_tree")
 
     def __init__(self, tree: Tree, kind: inspect.Type, pointer: str) -> None:
         self._tree = tree
         self._kind = kind
+        self._fields: Fields = {}
         self._pointer = pointer
         self._known: list[_Branch] = []
 
@@ -152,7 +158,8 @@ class _Items:
                 self._branch(index).collect(items[index], found)
 
     def _branch(self, index: int) -> _Branch:
-        return _Branch(self._tree, self._kind, f"{self._pointer}/{index}")
+        self._fields = self._fields or _fields(_item(self._kind))
+        return _Branch(self._tree, self._fields, f"{self._pointer}/{index}")
 
 
 class _Keys:
