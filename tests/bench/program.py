@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import random
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,8 +15,6 @@ from tests.support.programs import ROOT
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.01
 LAST_WORDS = 2000
-PORTS = (20_000, 32_000)
-"""Below those that outgoing connections get."""
 
 
 class Command(Struct, frozen=True):
@@ -86,14 +82,6 @@ class Running:
                     await self._process.wait()
                     return
         await self._process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now, and that the kernel gives to no connection meanwhile."""
-    while True:
-        port = random.randrange(*PORTS)  # noqa: S311 - no secret
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @asynccontextmanager

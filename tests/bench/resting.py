@@ -9,9 +9,10 @@ from pathlib import Path
 from tests.bench.contestants import gateway
 from tests.bench.figures import Row, spread
 from tests.bench.machine import PROGRAM_CORE
-from tests.bench.program import Running, free_port, running
+from tests.bench.program import Running, running
 from tests.bench.rounds import MEGABYTE, Form, Tick
 from tests.bench.scene import TOKEN, Place, workplace
+from tests.support.ports import free_port
 
 KILOBYTE = 1e3
 LOOK_SECONDS = 0.002

@@ -10,9 +10,10 @@ from msgspec import Struct, structs
 from tests.bench import wrk
 from tests.bench.figures import Row, Spread, spread
 from tests.bench.machine import PROGRAM_CORE
-from tests.bench.program import Command, Running, free_port, running
+from tests.bench.program import Command, Running, running
 from tests.bench.scene import TOKEN, Place, workplace
 from tests.bench.wrk import Heard, Load
+from tests.support.ports import free_port
 
 MEGABYTE = 1e6
 REST_SECONDS = 15.0

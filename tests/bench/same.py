@@ -12,8 +12,9 @@ from msgspec import Struct
 from tests.bench import nginx
 from tests.bench.contestants import CONTESTANTS, Contestant
 from tests.bench.machine import PROGRAM_CORE
-from tests.bench.program import free_port, running
+from tests.bench.program import running
 from tests.bench.scene import NAME, TOKEN, Place, amount, invoice, workplace
+from tests.support.ports import free_port
 from tests.support.running import Peer, ok, playing
 
 COMPARED = ("external_id", "outcome", "adopted", "invoice", "upstream", "route")

@@ -19,8 +19,9 @@ from gateway.shell.compose import book
 from gateway.shell.configuration import load
 from tests.bench import nginx
 from tests.bench.machine import LOAD_CORE
-from tests.bench.program import Command, free_port, running
+from tests.bench.program import Command, running
 from tests.bench.tools import FOLDER, environment
+from tests.support.ports import free_port
 from tests.support.running import NAMES, PRODUCTS
 
 DIALECT = "katsupay"

@@ -17,15 +17,9 @@ from gateway.shell.auth import Fixed
 from gateway.shell.client import Sender, Way
 from gateway.shell.wire import MOST_BYTES
 from tests.support.certificates import LOOPBACK, shown
+from tests.support.ports import free_port
 from tests.support.running import Peer, Play, address, answering, invoice, ok, playing, replaced, running
 from tests.support.ways import ANONYMOUS, DIALECT, POST, WAYS, Made, opened, send, within
-
-
-def free_port() -> int:
-    """A port where nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 async def silent(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a play

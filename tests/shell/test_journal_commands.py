@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE
@@ -23,6 +22,7 @@ from gateway.core.result import Created, Rejected, Stated, Unknown
 from gateway.shell.configuration import load
 from gateway.shell.desk import _address
 from tests.support.engines import LATER, Side, created, working
+from tests.support.ports import free_port
 from tests.support.running import UNUSED, Edit, added, answering, configured, ok, playing, replaced, sandbox, serving
 from tests.support.stores import Clock
 
@@ -105,14 +105,6 @@ async def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
             works.clock.seconds += 1
         made.ids["pending"] = (await works.submit(external_id="pending", preference=LATER)).result.id
     return made
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ import atexit
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from shutil import rmtree
 from typing import Any
 
 from gateway.shell.journal.postgres import PostgresStore
+from tests.support.ports import free_port
 
 NOBODY = 65534
 AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -57,6 +57,10 @@ WITH_PASSWORD = "with_password"
 """The one user who needs a password, over TCP; it is not made yet."""
 
 
+class NotStartedError(Exception):
+    """The server ended instead of taking connections: what it said."""
+
+
 class Server:
     """A server in a folder of its own; runs once it is made."""
 
@@ -77,8 +81,7 @@ class Server:
         )
         atexit.register(self.end)
         try:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = int(free.getsockname()[1])
+            self.port = free_port()
             asked = "--username=postgres --auth=trust --locale=C --encoding=UTF8 --no-sync --no-instructions"
             self._run("initdb", *asked.split(), f"--pgdata={self._data}")
             access = self._data / "pg_hba.conf"
@@ -157,7 +160,9 @@ class Server:
         status = self._data / "postmaster.pid"
 
         def ready() -> bool:
-            assert process.poll() is None, (self.folder / "log").read_text()
+            if process.poll() is not None:
+                self._process = None
+                raise NotStartedError((self.folder / "log").read_text())
             lines = status.read_text().split("\n") if status.exists() else []
             return len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
 
