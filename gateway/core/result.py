@@ -15,7 +15,7 @@ Disposition = Literal["dropped", "approximated", "folded", "derived"]
 Status = Literal["draft", "open", "paid", "partially_paid", "void", "unknown"]
 
 
-class Loss(Struct, frozen=True):
+class Loss(Struct, frozen=True, cache_hash=True):
     """A canonical field that the upstream does not get as it was sent."""
 
     pointer: str

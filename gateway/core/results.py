@@ -1,6 +1,7 @@
 """The result of an entry: made when an outcome is known, and from what is left of it when nobody stored one. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct, structs
@@ -18,7 +19,7 @@ from gateway.core.answer import (
     outcome_faults,
     upstream_answer,
 )
-from gateway.core.dispatch import Dispatch, dispatch_of, losses_of
+from gateway.core.dispatch import MOST_REMEMBERED, Dispatch, dispatch_of, losses_of
 from gateway.core.exchange import Reply
 from gateway.core.journal import PENDING, Entry
 from gateway.core.result import Created, Loss, Outcome, Stated, UpstreamWarning, name
@@ -83,7 +84,12 @@ def stored_json(entry: Entry, losses: tuple[Loss, ...] | None = None) -> bytes:
     if not entry.result:
         return ENCODER.encode(stored(entry))
     known = losses_of(entry) if losses is None else losses
-    return entry.result.replace(_NO_LOSSES, b'"losses":' + ENCODER.encode(known), 1)
+    text = (_remembered if len(known) <= MOST_REMEMBERED else ENCODER.encode)(known)
+    return entry.result.replace(_NO_LOSSES, b'"losses":' + text, 1)
+
+
+_remembered = lru_cache(maxsize=128)(ENCODER.encode)
+"""Invoices of one sort lose the same."""
 
 
 def _known(entry: Entry) -> Result:

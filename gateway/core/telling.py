@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from gateway.core.answer import ENCODER
-from gateway.core.codes import CONTROL
+from gateway.core.codes import BACKSLASH, CONTROL, may_hold_control
 from gateway.core.exchange import Reply, text_of
 
 MASK = "***"
@@ -48,7 +48,7 @@ def _harmless(value: object, secrets: Sequence[str]) -> bool:
         text = ENCODER.encode(value)
     except UnicodeEncodeError:  # halves of surrogate pairs: so bytes of a header are read that are not UTF-8
         return False
-    if len(text) > MOST_TEXT or b"\\" in text or CONTROL.search(text.decode()):
+    if len(text) > MOST_TEXT or BACKSLASH in text or may_hold_control(text):
         return False
     return not any(secret[:LEAST_CUT].encode() in text for secret in secrets)
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import msgspec
@@ -31,6 +32,11 @@ from gateway.shell import trace
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
 
 
+def _stamp(_: object, __: str, event: EventDict) -> EventDict:
+    event["timestamp"] = datetime.now(UTC)  # the encoder writes it, in RFC 3339
+    return event
+
+
 def _render(_: object, __: str, event: EventDict) -> bytes:
     return _ENCODE(event)
 
@@ -41,12 +47,11 @@ def logger(stream: BinaryIO | None = None, level: str = "info") -> FilteringBoun
         structlog.BytesLogger(stream or sys.stdout.buffer),
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _stamp,
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
+    ).bind()  # at once, and not anew for each line
     return made
 
 

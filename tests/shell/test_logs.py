@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -193,6 +194,7 @@ async def test_each_step_is_a_line_of_known_fields(tmp_path: Path) -> None:
         assert set(event) == {"event", "level", "timestamp", *FIELDS[event["event"]]}
         assert event["level"] == ("debug" if event["event"] in ("claimed", "sending", "answered") else "info")
         assert event["timestamp"].endswith("Z")
+        assert abs(datetime.fromisoformat(event["timestamp"]) - datetime.now(UTC)) < timedelta(minutes=5)
     ids = {event["request_id"] for event in events[1:5]}
     assert ids == {answer.headers["X-Request-Id"]}
     assert events[-1]["request_id"] == refusal.headers["X-Request-Id"]

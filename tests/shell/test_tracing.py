@@ -4,8 +4,10 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from threading import enumerate as threads
 
 import pytest
 from msgspec import structs
@@ -22,6 +24,19 @@ from tests.support.running import UNUSED, added, configured, invoice, playing, r
 from tests.support.stores import Clock
 
 NOWHERE = "http://127.0.0.1:1"
+EXPORT_SECONDS = 3
+"""How long a collector in trouble is tried; longer than the end waits for it."""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What still tries when a test is over would disturb the next: it asks the one `random`, as generated tests do."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_SECONDS))
+    before = set(threads())
+    yield
+    for thread in set(threads()) - before:
+        thread.join(10.0)
+        assert not thread.is_alive(), thread.name
 
 
 def complaints(lines: list[dict[str, str]]) -> list[dict[str, str]]:
