@@ -9,6 +9,7 @@ from msgspec import Struct, inspect
 from gateway.core.codes import ICD
 from gateway.core.invoice import Invoice
 from gateway.core.losses import Fate, as_loss, loss
+from gateway.core.placeholder import bare
 from gateway.core.result import Loss
 from gateway.core.wording import escape
 
@@ -103,7 +104,7 @@ def _steps(tree: Tree, fields: Fields, pointer: str, prefix: str = "") -> list[_
         if isinstance(child, Fate):
             own.append(_Step(attribute, loss(place, child)))
         elif (each := child.get("*")) is None:
-            inner += _inner(child, _bare(fields[name]), place, attribute)
+            inner += _inner(child, bare(fields[name]), place, attribute)
         elif isinstance(each, Fate):
             maps.append(_Step(attribute, _Keys(name, each, place)))
         else:
@@ -122,16 +123,12 @@ def _fields(kind: inspect.Type) -> Fields:
     return {field.encode_name: field.type for field in cast("inspect.StructType", kind).fields}
 
 
-def _bare(kind: inspect.Type) -> inspect.Type:
-    return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
-
-
 def _present(kind: inspect.UnionType) -> inspect.Type:
-    return next(_bare(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+    return next(bare(one) for one in kind.types if not isinstance(one, inspect.NoneType))
 
 
 def _item(kind: inspect.Type) -> inspect.Type:
-    return _bare(cast("inspect.VarTupleType", _bare(kind)).item_type)
+    return bare(cast("inspect.VarTupleType", bare(kind)).item_type)
 
 
 class _Items:

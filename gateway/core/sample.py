@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from gateway.core import schema
 from gateway.core.config import Sample
 from gateway.core.errors import Fault
 from gateway.core.invoice import Invoice
 from gateway.core.money import encode_amount, plain
 from gateway.core.parse import ExtensionTypes, invalid, parse
+from gateway.core.placeholder import placeholder
 from gateway.core.point import below, kin
 from gateway.core.region import KEYED, MANDATORY, listed
 from gateway.core.routing import PATHS
@@ -88,7 +88,7 @@ def _value(leaf: str, sample: Sample, types: ExtensionTypes) -> object:
 def _extension(types: ExtensionTypes, which: int) -> Document:
     """The least extension of the first dialect that has one."""
     made = [(name, kinds[which]) for name, kinds in types.items() if kinds[which] is not None]
-    return {name: schema.placeholder(inspect.type_info(kind)) for name, kind in made[:1]}
+    return {name: placeholder(inspect.type_info(kind)) for name, kind in made[:1]}
 
 
 def _put(found: Document, leaf: str, value: object) -> None:

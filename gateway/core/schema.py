@@ -6,17 +6,19 @@ through `msgspec.inspect`, so that there is one schema. Used for invoices, exten
 
 import operator
 import re
+from collections.abc import Callable
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw, inspect
 
-from gateway.core.codes import CONTROL, FORMS, SAMPLES, UNTOLD
+from gateway.core.codes import CONTROL, FORMS, UNTOLD
 from gateway.core.errors import MOST_FAULTS, Fault
 from gateway.core.money import is_decimal_text
+from gateway.core.placeholder import bare, placeholder
 from gateway.core.plainjson import Number, write_json
 from gateway.core.wording import described, escape, nearest, quoted
 
@@ -58,47 +60,18 @@ class _Examination:
         except _Wrong:
             return placeholder(node)
 
-    def value(self, value: object, node: inspect.Type, pointer: str) -> object:  # noqa: C901, PLR0911, PLR0912 - a table
+    def value(self, value: object, node: inspect.Type, pointer: str) -> object:
         """The usable value, or `_Wrong` after the fault was noted."""
-        match node:
-            case inspect.Metadata():
-                return self.value(value, node.type, pointer)
-            case inspect.UnionType():
-                return self.value(value, _member(value, node), pointer)
-            case inspect.StructType() if isinstance(value, dict):
-                return self.struct(value, node, pointer)
-            case inspect.DictType() if isinstance(value, dict):
-                return self.mapping(value, node, pointer)
-            case inspect.ListType() | inspect.VarTupleType() if isinstance(value, list):
-                return self.items(value, node, pointer)
-            case inspect.StrType() if isinstance(value, str):
-                return self.text(value, node, pointer)
-            case inspect.CustomType() if isinstance(value, (str, Number, int, float)) and not isinstance(value, bool):
-                return self.decimal(value, pointer)
-            case inspect.BoolType() if isinstance(value, bool):
-                return value
-            case inspect.IntType() if _is_int(value):
-                return self.integer(value, node, pointer)
-            case inspect.FloatType() if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return self.real(value, node, pointer)
-            case inspect.LiteralType() if isinstance(value, str):
-                if value in node.values:
-                    return value
-                options = ", ".join(map(str, node.values))
-                raise self.wrong(pointer, "unknown-code", f"{quoted(value)} is not one of {options}")
-            case inspect.DateType() | inspect.DateTimeType():
-                return self.moment(value, node, pointer)
-            case inspect.NoneType() if value is None:
-                return None
-            case inspect.RawType():
-                return self.raw(value, pointer)
-            case inspect.AnyType():
-                return value
-        raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {described(value)}")
+        while (kind := type(node)) is inspect.Metadata or kind is inspect.UnionType:
+            node = node.type if isinstance(node, inspect.Metadata) else _member(value, cast("inspect.UnionType", node))
+        takes, check = _CHECKS.get(kind, _NOTHING)
+        if not takes(value):
+            raise self.wrong(pointer, "type", f"must be {wanted(node)}, not {described(value)}")
+        return check(self, value, node, pointer)
 
     def struct(self, value: dict[str, object], node: inspect.StructType, pointer: str) -> object:
         repaired: dict[str, object] = {}
-        fields = {field.encode_name: field for field in node.fields}
+        fields = _fields(node.cls)
         for name in value:
             if name not in fields:
                 place = f"{pointer}/{escape(name)}"
@@ -156,7 +129,7 @@ class _Examination:
             raise self.wrong(pointer, "control-character", f"holds the control character {code}")
         return value
 
-    def decimal(self, value: str | Number | float, pointer: str) -> str:
+    def decimal(self, value: str | Number | float, _: inspect.Type, pointer: str) -> str:
         if not isinstance(value, str):
             text = value.text[:24] if isinstance(value, Number) else str(value)
             raise self.wrong(pointer, "decimal", f'write amounts as strings: "{text}", not {text}')
@@ -180,11 +153,20 @@ class _Examination:
             raise self.wrong(pointer, "range", f"must be a number{span}")
         return value
 
-    def raw(self, value: object, pointer: str) -> Raw:
+    def raw(self, value: object, _: inspect.Type, pointer: str) -> Raw:
         try:
             return Raw(write_json(value))
         except UnicodeEncodeError:
             raise self.wrong(pointer, "control-character", "holds half a surrogate pair") from None
+
+    def literal(self, value: str, node: inspect.LiteralType, pointer: str) -> str:
+        if value in node.values:
+            return value
+        options = ", ".join(map(str, node.values))
+        raise self.wrong(pointer, "unknown-code", f"{quoted(value)} is not one of {options}")
+
+    def anything(self, value: object, _: inspect.Type, __: str) -> object:
+        return value
 
     def integer(self, value: object, node: inspect.IntType, pointer: str) -> int:
         number = int(value.text) if isinstance(value, Number) else int(str(value))
@@ -207,17 +189,54 @@ class _Examination:
             raise self.wrong(pointer, "date", f"{quoted(value)} is not {form} that exists") from None
 
 
+@cache
+def _fields(kind: type) -> dict[str, inspect.Field]:
+    """The fields of a struct by their names."""
+    return {field.encode_name: field for field in cast("inspect.StructType", _node(kind)).fields}
+
+
 def _is_int(value: object) -> bool:
     if isinstance(value, Number):
         return re.fullmatch(r"-?[0-9]{1,18}", value.text) is not None
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+def _is_number(*kinds: type) -> Callable[[object], bool]:
+    """Of one of these kinds; true and false are of `int`, but no numbers."""
+    return lambda value: isinstance(value, kinds) and not isinstance(value, bool)
+
+
+_Check = tuple[Callable[[object], bool], Callable[[_Examination, Any, Any, str], object]]
+"""Which values a kind of type can look into at all, and how it does."""
+_NOTHING: _Check = (_is(), _Examination.anything)
+_CHECKS: dict[type, _Check] = {
+    inspect.StructType: (_is(dict), _Examination.struct),
+    inspect.DictType: (_is(dict), _Examination.mapping),
+    inspect.ListType: (_is(list), _Examination.items),
+    inspect.VarTupleType: (_is(list), _Examination.items),
+    inspect.StrType: (_is(str), _Examination.text),
+    inspect.CustomType: (_is_number(str, Number, int, float), _Examination.decimal),
+    inspect.BoolType: (_is(bool), _Examination.anything),
+    inspect.IntType: (_is_int, _Examination.integer),
+    inspect.FloatType: (_is_number(int, float), _Examination.real),
+    inspect.LiteralType: (_is(str), _Examination.literal),
+    inspect.DateType: (_is(object), _Examination.moment),
+    inspect.DateTimeType: (_is(object), _Examination.moment),
+    inspect.NoneType: (_is(type(None)), _Examination.anything),
+    inspect.RawType: (_is(object), _Examination.raw),
+    inspect.AnyType: (_is(object), _Examination.anything),
+}
+
+
 def _member(value: object, union: inspect.UnionType) -> inspect.Type:
     """The member of the union that `value` is meant to be."""
     wanted, first = _SUITED.get(type(value), ()), None
     for node in union.types:
-        if isinstance(_bare(node), wanted):
+        if isinstance(bare(node), wanted):
             return node
         if first is None and not isinstance(node, inspect.NoneType):
             first = node
@@ -238,10 +257,6 @@ _SUITED: dict[type, tuple[type, ...]] = {
 }
 
 
-def _bare(node: inspect.Type) -> inspect.Type:
-    return _bare(node.type) if isinstance(node, inspect.Metadata) else node
-
-
 _WANTED: dict[type, str] = {
     inspect.StructType: "an object",
     inspect.DictType: "an object",
@@ -260,39 +275,4 @@ _WANTED: dict[type, str] = {
 
 def wanted(node: inspect.Type) -> str:
     """What the type wants, in words."""
-    return _WANTED.get(type(_bare(node)), "something else")
-
-
-def placeholder(node: inspect.Type) -> Any:  # noqa: ANN401, C901, PLR0911, PLR0912 - a table; of whatever type is asked for
-    """A harmless value of the type, to go on with after a fault."""
-    match _bare(node):
-        case inspect.StructType(fields=fields):
-            return {field.encode_name: placeholder(field.type) for field in fields if field.required}
-        case (
-            inspect.ListType(item_type=item, min_length=least) | inspect.VarTupleType(item_type=item, min_length=least)
-        ):
-            return [placeholder(item)] * (least or 0)
-        case inspect.DictType(key_type=key, value_type=item, min_length=least):
-            return {placeholder(key): placeholder(item)} if least else {}
-        case inspect.UnionType(types=types):
-            return None if any(isinstance(one, inspect.NoneType) for one in types) else placeholder(types[0])
-        case inspect.StrType(pattern=form) if form in SAMPLES:
-            return SAMPLES[form]
-        case inspect.StrType(min_length=least):
-            return "x" * (least or 1)
-        case inspect.LiteralType(values=values):
-            return values[0]
-        case inspect.CustomType():
-            return "0"
-        case inspect.DateType():
-            return "0001-01-01"
-        case inspect.BoolType():
-            return False
-        case inspect.IntType(ge=least):
-            return least or 0
-        case inspect.FloatType():
-            return 1.0
-        case inspect.RawType():
-            return Raw(b"{}")
-        case _:
-            return None
+    return _WANTED.get(type(bare(node)), "something else")

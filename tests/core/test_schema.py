@@ -14,6 +14,7 @@ from gateway.core.config import Config
 from gateway.core.errors import Fault, capped
 from gateway.core.invoice import Invoice
 from gateway.core.money import Amount, decode_amount
+from gateway.core.placeholder import placeholder
 from gateway.core.plainjson import Number
 
 
@@ -343,7 +344,7 @@ def test_what_was_repaired_can_be_used(kind: type[Struct]) -> None:
 @pytest.mark.parametrize("kind", [Outer, datetime, bytes, float, type(None), datetime | None])
 def test_a_placeholder_stands_for_any_type(kind: object) -> None:
     """Something harmless, so that a walk can go on; null where nothing better is known."""
-    found = schema.placeholder(inspect.type_info(kind))
+    found = placeholder(inspect.type_info(kind))
     if kind is Outer:
         msgspec.convert(found, Outer, dec_hook=decode_amount)
     else:
