@@ -20,7 +20,7 @@ run: $(VENV)/.run ## five simulated upstreams, a gateway, one invoice to each; t
 	@$(BIN)/invoice-gateway demo $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.prometheus ## every test, with coverage
-	@$(BIN)/pytest -n $(WORKERS) -q --cov --cov-report= $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='gateway/core/*,mappings/*' --fail-under=100 --format=total >/dev/null \
 	  || { $(BIN)/coverage report --include='gateway/core/*,mappings/*'; echo 'core and mappings: want 100 %'; exit 1; }
 	@total=$$($(BIN)/coverage report --fail-under=95 --format=total) || { echo "coverage: $$total %, want 95 %"; exit 1; }; \

@@ -4,8 +4,10 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from typing import Any
 
+import coverage
 import pytest
 import uvloop
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -33,6 +35,32 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.freeze()
     gc.set_threshold(5_000, 10, 10)
+
+
+WATCHED = "COVERAGE_PROCESS_CONFIG"
+"""By this a process that is started is watched for coverage, too."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker is watched by its session alone, which looks away where it is told to.
+
+    Until then it is watched as any process that is started, and by pytest-cov, which forgets that it has begun.
+    """
+    early: Any = config.pluginmanager.getplugin("_cov")
+    if early is not None and hasattr(config, "workerinput"):
+        early.cov_controller.cov.stop()
+        coverage.process_startup.coverage.stop()  # type: ignore[attr-defined]  # it is set where one was begun
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test starts that is not watched is not watched either."""
+    hidden = os.environ.pop(WATCHED, None) if item.get_closest_marker("no_cover") else None
+    try:
+        return (yield)
+    finally:
+        if hidden is not None:
+            os.environ[WATCHED] = hidden
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
