@@ -75,10 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     (`functools.cache`) is computed while somebody watches.
     """
     for item in items:
-        generated = isinstance(item, pytest.Function) and is_hypothesis_test(item.function)
-        if generated or {"proof", "fuzz", "whole"} & set(item.path.parts):
+        if _is_long(item) or (isinstance(item, pytest.Function) and is_hypothesis_test(item.function)):
             item.add_marker(pytest.mark.no_cover)
-    items.sort(key=lambda item: item.get_closest_marker("no_cover") is not None)
+    # Long ones do not come last, when nobody is left to share them with.
+    items.sort(key=lambda item: (item.get_closest_marker("no_cover") is not None, not _is_long(item)))
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return bool({"proof", "fuzz", "whole"} & set(item.path.parts))
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
