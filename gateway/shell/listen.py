@@ -18,9 +18,6 @@ HEAD_SECONDS = 10.0
 """Within that a request's head has to be there, once it began."""
 BEGIN_SECONDS = 0.05
 """Within that a request that has come is looked at."""
-BACKLOG = 4096
-"""Connections that wait until they are taken: all callers may come at once, as after a restart. The system may say less
-(`net.core.somaxconn`); one too many is lost without a word, and its caller waits for nothing."""
 LINGER_SECONDS = 2.0
 """How long what still comes of a refused body is read away, so that its sender gets to read the answer."""
 HEAD_BYTES = 8190

@@ -17,7 +17,7 @@ from gateway.shell.client import COMMON, DNS_SECONDS, Plain, Time, Turn
 from gateway.shell.heads import Heads
 from gateway.shell.wire import Answer, Wire
 
-MOST_FREE = 1000
+MOST_FREE = 10_000
 """Connections to one host that are kept while nobody needs them."""
 UNLIMITED = aiohttp.ClientTimeout(total=None, sock_connect=None)
 """The time to connect is limited for all addresses together."""

@@ -11,13 +11,14 @@ from gateway.core import config as settings
 from gateway.core.config_faults import is_loopback, listener
 from gateway.core.events import Event
 from gateway.shell import lag, logs
+from gateway.shell.accept import Site
 from gateway.shell.clients import Clients
 from gateway.shell.compose import book, finish_seconds, journal_store, limits, policy, targets, tracer
 from gateway.shell.configuration import Loaded
 from gateway.shell.engine import Engine
 from gateway.shell.health import Health
 from gateway.shell.journal import Store
-from gateway.shell.listen import BACKLOG, Entry, Runner, plain
+from gateway.shell.listen import Entry, Runner, plain
 from gateway.shell.metrics import Metrics
 from gateway.shell.reload import Reloader
 from gateway.shell.server import Api
@@ -154,7 +155,7 @@ class Service:
         runner = Runner(app, self._log, entry)
         self._runners.append(runner)
         await runner.setup()
-        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        await Site(runner, host, port).start()
         bound = runner.addresses[0]
         name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         return f"http://{name}:{bound[1]}"
