@@ -1,7 +1,6 @@
 """How an invoice is sent, as the journal holds it: durable before the first byte, so that its sender is not needed."""
 
 from decimal import Decimal
-from functools import lru_cache
 
 import msgspec
 from msgspec import Raw, Struct, structs
@@ -9,6 +8,7 @@ from msgspec import Raw, Struct, structs
 from gateway.core.answer import Attempt
 from gateway.core.dialect import Translation
 from gateway.core.journal import Entry
+from gateway.core.losses import remembered
 from gateway.core.money import encode_amount
 from gateway.core.result import Disposition, Loss
 
@@ -71,8 +71,6 @@ class _Losses(Struct, frozen=True, array_like=True):
         return tuple(Loss(pointer, *self.kinds[number]) for pointer, number in self.places)
 
 
-MOST_REMEMBERED = 200
-"""The losses of larger invoices are not remembered: a hostile one can have a hundred thousand, and another the next."""
 _PACK = msgspec.msgpack.Encoder(enc_hook=encode_amount)
 _Packed = tuple[_Losses, Dispatch] | Dispatch
 """The losses of a dispatch, and the rest of it; before they were apart it was one."""
@@ -87,10 +85,10 @@ def packed(dispatch: Dispatch) -> bytes:
     """A dispatch as the journal holds it."""
     translation = dispatch.translation
     rest = structs.replace(dispatch, translation=structs.replace(translation, losses=()))
-    few = len(translation.losses) <= MOST_REMEMBERED
-    return _PACK.encode(((_remembered if few else _grouped)(translation.losses), rest))
+    return _PACK.encode((_grouped(translation.losses), rest))
 
 
+@remembered
 def _grouped(losses: tuple[Loss, ...]) -> Raw:
     kinds: dict[tuple[Disposition, str | None, str], int] = {}
     places = []
@@ -98,10 +96,6 @@ def _grouped(losses: tuple[Loss, ...]) -> Raw:
         kind = (loss.disposition, loss.upstream_field, loss.detail)
         places.append((loss.pointer, kinds.setdefault(kind, len(kinds))))
     return Raw(_PACK.encode(_Losses(tuple(kinds), tuple(places))))
-
-
-_remembered = lru_cache(maxsize=128)(_grouped)
-"""Invoices of one sort lose the same."""
 
 
 def dispatch_of(entry: Entry) -> Dispatch:

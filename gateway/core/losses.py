@@ -4,14 +4,18 @@
 each what becomes of it; a field that does not arrive as it was sent is a loss, named by its pointer.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Literal, TypeVar
 
 from msgspec import Struct, inspect
 
 from gateway.core.invoice import Invoice
 from gateway.core.result import Disposition, Loss
 
+T = TypeVar("T")
+MOST_REMEMBERED = 200
+"""What follows from more is not remembered: a hostile invoice can have a hundred thousand losses, others the next."""
 Declared = Literal["carried", "refused"] | Disposition
 
 # Not sent by definition, or only repeated: labels are for routing, extensions and other dialects' identifiers speak to
@@ -143,3 +147,13 @@ def pattern(pointer: str) -> str:
         if token.isdigit() or (index and tokens[index - 1] in ("identifiers", "metadata")):
             tokens[index] = "*"
     return "/".join(tokens)
+
+
+def remembered(made: Callable[[tuple[Loss, ...]], T]) -> Callable[[tuple[Loss, ...]], T]:
+    """What is made of losses, remembered, since invoices of one sort lose the same."""
+    kept = lru_cache(maxsize=128)(made)
+
+    def found(losses: tuple[Loss, ...]) -> T:
+        return (kept if len(losses) <= MOST_REMEMBERED else made)(losses)
+
+    return found

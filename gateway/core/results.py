@@ -1,7 +1,6 @@
 """The result of an entry: made when an outcome is known, and from what is left of it when nobody stored one. Pure."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct, structs
@@ -19,9 +18,10 @@ from gateway.core.answer import (
     outcome_faults,
     upstream_answer,
 )
-from gateway.core.dispatch import MOST_REMEMBERED, Dispatch, dispatch_of, losses_of
+from gateway.core.dispatch import Dispatch, dispatch_of, losses_of
 from gateway.core.exchange import Reply
 from gateway.core.journal import PENDING, Entry
+from gateway.core.losses import remembered
 from gateway.core.result import Created, Loss, Outcome, Stated, UpstreamWarning, name
 
 MOST_TEXT = 65_536
@@ -84,12 +84,10 @@ def stored_json(entry: Entry, losses: tuple[Loss, ...] | None = None) -> bytes:
     if not entry.result:
         return ENCODER.encode(stored(entry))
     known = losses_of(entry) if losses is None else losses
-    text = (_remembered if len(known) <= MOST_REMEMBERED else ENCODER.encode)(known)
-    return entry.result.replace(_NO_LOSSES, b'"losses":' + text, 1)
+    return entry.result.replace(_NO_LOSSES, b'"losses":' + _written(known), 1)
 
 
-_remembered = lru_cache(maxsize=128)(ENCODER.encode)
-"""Invoices of one sort lose the same."""
+_written: Callable[[tuple[Loss, ...]], bytes] = remembered(ENCODER.encode)
 
 
 def _known(entry: Entry) -> Result:

@@ -95,7 +95,10 @@ class Site(web.BaseSite):
 async def _bound(host: str, port: int) -> list[socket.socket]:
     """A socket for each address that the host has."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):  # the latter where it cannot even be asked for, as `a..b`
+        raise OSError(errno.EADDRNOTAVAIL, f"{host}:{port}: there is no such host") from None
     sockets, absent = list[socket.socket](), None
     for family, address in dict.fromkeys((each[0], each[4]) for each in found):
         try:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from gateway.core.dispatch import MOST_REMEMBERED, _remembered, claim_of, dispatch_of, losses_of, packed
+from gateway.core.dispatch import claim_of, dispatch_of, losses_of, packed
 from gateway.core.journal import Entry
 from gateway.core.money import Amount, encode_amount
 from gateway.core.result import Loss, Stated
@@ -77,15 +77,6 @@ def test_what_is_lost_for_one_reason_is_held_with_it_once() -> None:
         Loss(f"/lines/{number}/description", "dropped", None, "the API has no field") for number in range(99)
     )
     assert packed(dispatch(translation=structs.replace(TRANSLATION, losses=losses))).count(b"the API has no field") == 1
-
-
-def test_what_loses_much_is_not_remembered() -> None:
-    """It would fill the memory; it is held all the same."""
-    for count in (MOST_REMEMBERED, MOST_REMEMBERED + 1):
-        losses = tuple(Loss(f"/metadata/{number}", "dropped", None, f"{count}") for number in range(count))
-        before = _remembered.cache_info()
-        assert losses_of(held(translation=structs.replace(TRANSLATION, losses=losses))) == losses
-        assert (_remembered.cache_info().misses > before.misses) is (count <= MOST_REMEMBERED)
 
 
 def test_the_claim_is_read_alone() -> None:

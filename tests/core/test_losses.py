@@ -4,10 +4,12 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.core.loss_finder import loss_finder
 from gateway.core.losses import (
     LEAVES,
+    MOST_REMEMBERED,
     Fate,
     approximated,
     as_loss,
@@ -19,6 +21,7 @@ from gateway.core.losses import (
     loss,
     pattern,
     refused,
+    remembered,
 )
 from gateway.core.result import Loss
 from tests.core.samples import FIELDS, invoice, line
@@ -195,3 +198,18 @@ def test_every_pattern_of_a_loss_is_declared() -> None:
     changes: dict[str, Any] = {"metadata": {"1": "x", "y": "z"}, "note": "n", "discounts": [{"amount": "1.00"}]}
     for one in loss_finder(expand({"": dropped()}))(invoice(**changes)):
         assert pattern(one.pointer) in LEAVES
+
+
+def test_what_loses_much_is_not_remembered() -> None:
+    """It would fill the memory; what it comes to is found all the same, each time."""
+    asked = list[int]()
+
+    @remembered
+    def count(losses: tuple[Loss, ...]) -> int:
+        asked.append(len(losses))
+        return len(losses)
+
+    for many in (MOST_REMEMBERED, MOST_REMEMBERED + 1):
+        losses = tuple(Loss(f"/metadata/{number}", "dropped", None, "") for number in range(many))
+        assert count(losses) == count(tuple(structs.replace(each) for each in losses)) == many
+    assert asked == [MOST_REMEMBERED, MOST_REMEMBERED + 1, MOST_REMEMBERED + 1]

@@ -179,6 +179,19 @@ async def test_an_address_in_use_is_told_by_its_name() -> None:
             await _bound("127.0.0.1", port)
 
 
+async def test_a_host_that_there_is_not_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether nobody knows it, or its name is none."""
+    with pytest.raises(OSError, match=r"a\.\.b:80: there is no such host$"):
+        await _bound("a..b", 80)
+
+    async def unknown(*_: object, **__: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    with pytest.raises(OSError, match=r"nowhere:80: there is no such host$"):
+        await _bound("nowhere", 80)
+
+
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Says which addresses every host has, at one free port."""

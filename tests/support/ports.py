@@ -1,6 +1,6 @@
 """Ports for programs that must know theirs before they start, or come back to it."""
 
-import random
+import secrets
 import socket
 from contextlib import suppress
 
@@ -11,6 +11,6 @@ PORTS = (20_000, 32_000)
 def free_port() -> int:
     """A port of loopback that nobody listens on."""
     while True:
-        port = random.randrange(*PORTS)  # noqa: S311 - no secret
+        port = PORTS[0] + secrets.randbelow(PORTS[1] - PORTS[0])  # `random` is the same for all generated examples
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
