@@ -17,13 +17,15 @@ from tests.proof.row import Found, Tick, all_of
 from tests.proof.spawner import Victim
 from tests.proof.witness import Arrival, Witness, witnessing
 
+TIMEOUT, SETTLE = 350, 700  # milliseconds
 HANG = 0.5
 """Seconds: longer than the gateway waits."""
 LATE = 0.4
 """Seconds until something is stored that nobody waits for any more; what is promised is the settle time."""
 SECONDS = 10.0
 """Within that a step is reached."""
-TIMES = Times()
+SLOWER = (1, 4, 10)
+"""A busy machine may use up a deadline before the step: then everything once more, and that many times slower."""
 
 BEHAVIOURS: Mapping[str, Armed | None] = {
     "answers": None,
@@ -131,14 +133,19 @@ def chosen(kind: Kind, step: str) -> list[Cell]:
     return [cell for cell in every() if (cell.kind, cell.step) == (kind, step)]
 
 
+class NotReachedError(Exception):
+    """No process came to the step."""
+
+
 class Play:
     """One cell while it is tried."""
 
-    def __init__(self, cell: Cell, at: Place, witness: Witness, asking: ClientSession) -> None:
+    def __init__(self, cell: Cell, slower: int, at: Place, witness: Witness, asking: ClientSession) -> None:
         self.cell = cell
         self.place = at
         self.witness = witness
-        self.config = at.configuration(witness.url, TIMES)
+        times = Times(timeout=f"{TIMEOUT * slower}ms", settle=f"{SETTLE * slower}ms")
+        self.config = at.configuration(witness.url, times)
         self.victim: Victim | None = None
         self.caller = Caller(asking, self.url, witness, "sim-1", cell.dialect)
 
@@ -165,7 +172,8 @@ class Play:
         kills = ("answered", cell.step) if cell.step in WORKER else (cell.step,)
         for number, step in enumerate(kills):
             if not await self._killed(step, first=number == 0):
-                return [f"{step} was not reached; heard: {self.caller.heard}"]
+                heard = f"{step} was not reached; heard: {self.caller.heard}"
+                raise NotReachedError(f"{cell}: {heard}\n{self.place.logs()}")
         await self.witness.listen()
         await self.begin(None)
         wrong = []
@@ -193,20 +201,32 @@ class Play:
         return died and victim.reached == step
 
 
-def planned(behaviour: str, arrival: Arrival) -> Armed | None:
+def planned(behaviour: str, slower: int, arrival: Arrival) -> Armed | None:
     """What an upstream of this behaviour makes of a creation."""
     armed = BEHAVIOURS[behaviour]
     if armed is None or (armed.times and arrival.number >= armed.times):
         return None
+    armed = structs.replace(armed, seconds=armed.seconds * slower)
     return structs.replace(armed, fault=WORDS[armed.fault][arrival.dialect]) if armed.fault in WORDS else armed
 
 
 async def tried(cell: Cell) -> list[str]:
     """What is wrong after a cell."""
-    plan = partial(planned, cell.behaviour)
+    missed = ""
+    for slower in SLOWER:
+        try:
+            return await played(cell, slower)
+        except NotReachedError as error:
+            missed = str(error)
+    return [missed]
+
+
+async def played(cell: Cell, slower: int) -> list[str]:
+    """What is wrong after a cell that took place."""
+    plan = partial(planned, cell.behaviour, slower)
     refuses = cell.behaviour == "refuses connections"
     async with place(cell.kind) as at, witnessing(plan, listens=not refuses) as witness, session() as asking:
-        play = Play(cell, at, witness, asking)
+        play = Play(cell, slower, at, witness, asking)
         try:
             wrong = await play.run()
         finally:
