@@ -20,6 +20,7 @@ from gateway.core.overtaken import OPEN, Rebased, Stands, onto, overtaken
 from gateway.core.result import NotSent
 from gateway.core.results import kept, made
 from gateway.shell.journal import IdTaken, Query, Store, StoreError, UnstorableError
+from gateway.shell.patience import Patience
 from gateway.shell.tracer import UNTRACED, Tracer
 
 PATIENCE_SECONDS = 5.0
@@ -49,6 +50,7 @@ class Journal:
         self._advance = tracer.step("journal advance", store.replace)
         self._record = tracer.step("journal record", store.replace)
         self._tell = tell
+        self._patience = Patience(PATIENCE_SECONDS)
         self._unwritten: set[asyncio.Task[Any]] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self.now = store.now
@@ -62,8 +64,7 @@ class Journal:
             OutcomeUnknown: it may be, and if so what waits will be sent.
         """
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._claim(entry)
+            return await self._patience.wait(self._claim(entry))
         except (StoreError, TimeoutError) as error:
             self._failed("claim", error, entry.id)
             if not (isinstance(error, StoreError) and error.unchanged):
@@ -95,8 +96,7 @@ class Journal:
     async def advance(self, was: Entry, now: Entry) -> bool:
         """Write a step that must be durable before what follows it; false if it is not, and nothing may follow."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._advance(was, now)
+            return await self._patience.wait(self._advance(was, now))
         except (StoreError, TimeoutError) as error:
             self._failed("advance", error, now.id)
             return False
@@ -110,10 +110,9 @@ class Journal:
         claim that may have taken the place of `was`, and was never sent.
         """
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                if await self._record(was, now):
-                    self._wake(now.id)
-                    return Recorded(now, ours=True)
+            if await self._patience.wait(self._record(was, now)):
+                self._wake(now.id)
+                return Recorded(now, ours=True)
         except IdTaken:
             pass
         except (StoreError, TimeoutError) as error:
@@ -252,8 +251,7 @@ class Journal:
 
     async def _read(self, operation: str, reading: Coroutine[Any, Any, T]) -> T:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await reading
+            return await self._patience.wait(reading)
         except (StoreError, TimeoutError) as error:
             self._failed(operation, error)
             raise JournalUnavailable("the gateway's journal is out of reach") from None
