@@ -100,6 +100,40 @@ def test_who_is_cancelled_or_fails_does_not_give_up() -> None:
     run(main())
 
 
+def test_who_gives_up_can_be_cancelled_as_if_it_never_had() -> None:
+    """Giving up leaves no trace on the task; who is cancelled at the same moment is cancelled."""
+
+    async def twice(patience: Patience) -> None:
+        with pytest.raises(TimeoutError):
+            await patience.wait(lasting(None))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await patience.wait(lasting(None))
+        assert asyncio.get_running_loop().time() == SECONDS + 1
+
+    async def failing() -> None:
+        try:
+            await lasting(None)
+        finally:
+            raise LookupError
+
+    async def main() -> None:
+        patience = Patience(SECONDS)
+        loop = asyncio.get_running_loop()
+        await asyncio.create_task(twice(patience))
+        failed = asyncio.create_task(patience.wait(failing()))
+        await asyncio.wait((failed,))
+        assert isinstance(failed.exception(), LookupError)
+        assert failed.cancelling() == 0
+        both = asyncio.create_task(patience.wait(lasting(None)))
+        await asyncio.sleep(0)
+        loop.call_at(loop.time() + SECONDS, both.cancel)
+        await asyncio.wait((both,))
+        assert both.cancelled()
+
+    run(main())
+
+
 def test_there_is_one_timer_for_all() -> None:
     """However many wait, and however many have waited."""
 
