@@ -42,11 +42,14 @@ class Tally(Struct, frozen=True):
 class Closed(Struct, frozen=True):
     """Everybody gets through. `tallies` are those of the window, `unconnected` the calls in a row without a connection.
 
-    Calls are counted by tenths of the window, so that it costs the same however many there are.
+    Calls are counted by tenths of the window, so that it costs the same however many there are; `calls` and `failed`
+    are the sums of the tallies.
     """
 
     tallies: tuple[Tally, ...] = ()
     unconnected: int = 0
+    calls: int = 0
+    failed: int = 0
 
 
 class Open(Struct, frozen=True):
@@ -150,11 +153,18 @@ def _counted(closed: Closed, said: Sign, now: float, rules: Rules) -> Breaker:
     if said not in (Sign.GOOD, Sign.FAILED, Sign.UNCONNECTED):
         return closed
     failed, tenth = said is not Sign.GOOD, int(now / rules.window * 10)
-    recent = [tally for tally in closed.tallies if tally.tenth > tenth - 10]
-    last = recent.pop() if recent and recent[-1].tenth == tenth else Tally(tenth)
-    tallies = (*recent, Tally(tenth, last.calls + 1, last.failed + failed))
-    calls, failures = sum(each.calls for each in tallies), sum(each.failed for each in tallies)
+    if not closed.tallies or closed.tallies[-1].tenth != tenth:
+        closed = _moved(closed, tenth)
+    *before, last = closed.tallies
+    calls, failures = closed.calls + 1, closed.failed + failed
     unconnected = closed.unconnected + 1 if said is Sign.UNCONNECTED else 0
     if unconnected >= IN_A_ROW or (calls >= rules.min_calls and failures >= rules.failure_rate * calls):
         return Open(now + min(rules.open, MOST_SECONDS))
-    return Closed(tallies, unconnected)
+    return Closed((*before, Tally(tenth, last.calls + 1, last.failed + failed)), unconnected, calls, failures)
+
+
+def _moved(closed: Closed, tenth: int) -> Closed:
+    """The window as it ends with this tenth, in which nothing has been counted yet."""
+    recent = tuple(tally for tally in closed.tallies if tally.tenth > tenth - 10)
+    calls, failed = sum(tally.calls for tally in recent), sum(tally.failed for tally in recent)
+    return Closed((*recent, Tally(tenth)), closed.unconnected, calls, failed)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import Struct
@@ -242,6 +242,28 @@ def test_the_states_are_in_the_order_of_the_metric() -> None:
 
 
 # ------------------------------------------------------------------ any history
+
+CALLS = st.tuples(st.integers(0, 12), st.sampled_from((Sign.GOOD, Sign.GOOD, Sign.FAILED, Sign.UNCONNECTED)))
+
+
+@example([(9, Sign.UNCONNECTED)] * IN_A_ROW)  # so far apart that no window holds enough of them
+@given(st.lists(CALLS, max_size=80))
+def test_it_opens_with_the_call_that_makes_too_many_of_the_window_fail_and_with_no_other(
+    history: list[tuple[int, Sign]],
+) -> None:
+    """By a list of all calls, each so many tenths of the window after the one before."""
+    breaker: Breaker = Closed()
+    calls, tenth, in_a_row = list[tuple[int, bool]](), 0, 0
+    for gap, said in history:
+        tenth += gap
+        calls.append((tenth, said is not Sign.GOOD))
+        recent = [failed for began, failed in calls if began > tenth - 10]
+        in_a_row = in_a_row + 1 if said is Sign.UNCONNECTED else 0
+        many = len(recent) >= RULES.min_calls and sum(recent) >= RULES.failure_rate * len(recent)
+        breaker = learned(breaker, said, (tenth + 0.5) * RULES.window / 10, RULES, probe=False)
+        assert isinstance(breaker, Open) is (many or in_a_row >= IN_A_ROW)
+        if isinstance(breaker, Open):
+            return
 
 
 class BreakerMachine(RuleBasedStateMachine):
