@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import convert, structs
 
 from gateway.core.answer import (
@@ -113,6 +115,13 @@ def test_a_moment_is_in_utc_with_milliseconds() -> None:
     """RFC 3339, as the contract shows it; from seconds since 1970."""
     assert moment(datetime(2026, 6, 30, 10, 15, 2, 331_900, UTC).timestamp()) == "2026-06-30T10:15:02.331Z"
     assert moment(0) == "1970-01-01T00:00:00.000Z"
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 12, 31)))  # noqa: DTZ001 - as UTC below
+def test_a_moment_is_its_time_without_what_is_below_a_millisecond(at: datetime) -> None:
+    """To the microsecond that a clock tells."""
+    at = at.replace(tzinfo=UTC)
+    assert moment(at.timestamp()) == at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2119, "0.212"), (0.0, "0.000"), (15.0, "15.000")])
