@@ -117,10 +117,14 @@ def test_a_moment_is_in_utc_with_milliseconds() -> None:
     assert moment(0) == "1970-01-01T00:00:00.000Z"
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 12, 31)))  # noqa: DTZ001 - as UTC below
-def test_a_moment_is_its_time_without_what_is_below_a_millisecond(at: datetime) -> None:
+@given(
+    st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2199, 12, 31)),  # noqa: DTZ001 - as UTC below
+    st.integers(0, 999),
+    st.sampled_from((0, 1, 500, 999)),
+)
+def test_a_moment_is_its_time_without_what_is_below_a_millisecond(at: datetime, milli: int, micro: int) -> None:
     """To the microsecond that a clock tells."""
-    at = at.replace(tzinfo=UTC)
+    at = at.replace(microsecond=1000 * milli + micro, tzinfo=UTC)
     assert moment(at.timestamp()) == at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
