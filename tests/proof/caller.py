@@ -15,7 +15,7 @@ from tests.proof.scene import body_of
 from tests.proof.witness import Witness
 
 PATIENCE_SECONDS = 30.0
-PAUSE_SECONDS = 0.04
+PAUSE_SECONDS = 0.1
 JSON = {"Content-Type": "application/json"}
 
 
