@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What one run of the tests may use; the tests share nothing, so they run side by side.
-WORKERS ?= auto
+# The tests share nothing, so they run side by side: one more at once than there are processors, since some only wait.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # The lock files name everything: nothing is resolved anew, so that a release of today cannot break an old lock. And
 # most of it is never imported: what is gets compiled then.
 PIP := python -m pip install -q --disable-pip-version-check --no-deps --no-compile
