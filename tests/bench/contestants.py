@@ -33,6 +33,10 @@ def _unjournaled(place: Place) -> Command:
     return Command((sys.executable, "-m", "tests.bench.nothing", str(config)), place.port)
 
 
+def _passing(place: Place) -> Command:
+    return Command((sys.executable, "-m", "tests.bench.passing", str(place.port), place.upstream), place.port)
+
+
 def _fastapi(module: str) -> Callable[[Place], Command]:
     def command(place: Place) -> Command:
         words = (str(tools.fastapi()), "-m", "uvicorn", f"{module}:app", "--port", str(place.port))
@@ -64,6 +68,7 @@ NOT_DONE = "no token, replay, journal, losses, metrics or log"
 CONTESTANTS = (
     Contestant("gateway", "**Invoice Gateway**, everything on", gateway),
     Contestant("unjournaled", "the same, journal off", _unjournaled, "a store for this benchmark that keeps nothing"),
+    Contestant("passing", "its two connections, nothing between", _passing, "passes the invoice on as it is", False),
     Contestant("node", "Node: fastify + undici", _node, NOT_DONE),
     Contestant("fastapi-aiohttp", "FastAPI + pydantic + aiohttp client", _fastapi("with_aiohttp"), NOT_DONE),
     Contestant("fastapi-httpx", "FastAPI + pydantic + httpx", _fastapi("with_httpx"), NOT_DONE),

@@ -48,10 +48,10 @@ async def done(contestant: Contestant, answer: str, body: bytes) -> Done:
             async with running(contestant.command(place), PROGRAM_CORE, place.folder / "log") as program:
                 url = f"{program.url}/v1/invoices"
                 async with ClientSession() as session, session.post(url, data=body, headers=HEADERS) as told:
-                    answered = _exactly(await told.read())
+                    answered = exactly(await told.read())
                 assert len(upstream.requests) == 1, f"{len(upstream.requests)} requests to the upstream"
                 head, _, content = upstream.requests[0].partition(b"\r\n\r\n")
-                return Done(_line(head), _key(head), _exactly(content), told.status, answered)
+                return Done(_line(head), _key(head), exactly(content), told.status, answered)
 
 
 def _line(head: bytes) -> str:
@@ -64,7 +64,7 @@ def _key(head: bytes) -> str:
     return next((value.strip().decode() for name, _, value in lines if name.lower() == b"x-api-key"), "")
 
 
-def _exactly(text: bytes) -> Any:
+def exactly(text: bytes) -> Any:
     """JSON with its numbers as decimals, so that 8.90 and 8.9 are the same and 8.900000001 is not."""
     return json.loads(text, parse_float=Decimal)
 

@@ -49,6 +49,13 @@ async def test_without_the_journal_the_gateway_does_the_same() -> None:
     assert await same.unlike(NAMES["unjournaled"], await same.wanted()) == []
 
 
+async def test_the_two_connections_pass_on_what_they_get() -> None:
+    """Real processes: the same body at the upstream, the same answer to the caller."""
+    passed = await same.done(NAMES["passing"], same.canned(), same.body())
+    assert (passed.line, passed.sent) == ("POST /v1/invoices", same.exactly(same.body()))
+    assert (passed.status, passed.answered) == (200, same.exactly(same.canned().encode()))
+
+
 def test_ids_times_losses_and_the_revision_may_differ() -> None:
     """A peer has none of them, or others."""
     peer = {name: value for name, value in RESULT.items() if name != "losses"}
