@@ -1,10 +1,10 @@
 """The counter of losses: an invoice has dozens, so that they are only gathered, and added up when somebody asks.
 
-To count each at once would cost about as much as to find them.
+To count each at once would cost about as much as to find them; most invoices of a caller lose the same.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -13,8 +13,8 @@ from gateway.core.losses import pattern
 from gateway.core.result import Disposition, Loss
 
 LABELS = ("upstream", "pointer", "disposition")
-MOST_GATHERED = 4096
-"""Different losses of an upstream; those of hostile invoices have no end."""
+MOST_GATHERED = 256
+"""Different sets of losses of an upstream; those of hostile invoices have no end."""
 
 
 class Lost(Collector):
@@ -23,7 +23,7 @@ class Lost(Collector):
     def __init__(self, name: str, words: str, registry: CollectorRegistry) -> None:
         self._name = name
         self._words = words
-        self._gathered: dict[str, Counter[Loss]] = {}
+        self._gathered: dict[str, Counter[tuple[Loss, ...]]] = {}
         self._counts: Counter[tuple[str, str, Disposition]] = Counter()
         registry.register(self)
 
@@ -31,17 +31,20 @@ class Lost(Collector):
         """Have a count of 0 from the start."""
         self._counts[upstream, pointer, disposition] += 0
 
-    def count(self, upstream: str, losses: Iterable[Loss]) -> None:
+    def count(self, upstream: str, losses: tuple[Loss, ...]) -> None:
         """Count an invoice's losses."""
-        gathered = self._gathered.setdefault(upstream, Counter())
-        gathered.update(losses)
+        gathered = self._gathered.get(upstream)
+        if gathered is None:
+            gathered = self._gathered[upstream] = Counter()
+        gathered[losses] += 1
         if len(gathered) > MOST_GATHERED:
             self._add_up()
 
     def _add_up(self) -> None:
         for upstream, gathered in self._gathered.items():
-            for loss, times in gathered.items():
-                self._counts[upstream, pattern(loss.pointer), loss.disposition] += times
+            for losses, times in gathered.items():
+                for loss in losses:
+                    self._counts[upstream, pattern(loss.pointer), loss.disposition] += times
             gathered.clear()
 
     def collect(self) -> Iterator[Metric]:
