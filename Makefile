@@ -9,6 +9,8 @@ WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # most of it is never imported: what is gets compiled then.
 PIP := python -m pip install -q --disable-pip-version-check --no-deps --no-compile
 INSTALL := $(BIN)/$(PIP)
+# Where bytecode must not be written, every one of the hundreds of processes of the tests would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check check-deploy prove bench format lock clean
