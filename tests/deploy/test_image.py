@@ -1,8 +1,11 @@
 """The image: what its build takes in, what is left in it, and how it runs. Nothing here needs a Docker engine."""
 
 import json
+import os
 import re
 import subprocess
+import sys
+import sysconfig
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from packaging.utils import canonicalize_name
 from gateway import __version__
 from tests.support.manifests import ROOT, tool
 from tests.support.pods import CONFIG, USER
+from tests.support.running import configured
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 TEXT = DOCKERFILE.read_text()
@@ -122,6 +126,30 @@ def test_the_image_runs_the_gateway_as_nobody() -> None:
     assert f'org.opencontainers.image.version="{__version__}"' in words["LABEL"]
     assert "--output-file /opt/invoice-gateway/sbom.cdx.json" in "\n".join(STEPS)
     assert words["COPY"] == "--from=build /opt/invoice-gateway /opt/invoice-gateway"
+
+
+def compiled(folder: Path) -> set[str]:
+    """The modules of Python's own library whose bytecode is in the folder."""
+    library = sysconfig.get_path("stdlib").lstrip("/")
+    return {str(path) for path in (folder / library).rglob("*.pyc") if "site-packages" not in path.parts}
+
+
+def test_a_start_compiles_nothing_of_python_itself(tmp_path: Path) -> None:
+    """The base image has no bytecode. What the build imports is all that a gateway does until it listens."""
+    found = re.search(r"bin/python -c\s+'([^']+)'", "\n".join(FINAL))
+    assert found is not None
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, "-c", found[1]], env=environment, cwd=ROOT, check=True, timeout=60)  # noqa: S603
+    built = compiled(tmp_path / "bytecode")
+    assert len(built) > 100
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(configured(tmp_path, "http://127.0.0.1:9"))]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None
+            assert b'"listening"' in process.stdout.readline()
+        finally:
+            process.kill()
+    assert compiled(tmp_path / "bytecode") - built == set()
 
 
 def test_no_base_image_moves_unseen() -> None:
