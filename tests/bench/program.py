@@ -88,6 +88,7 @@ class Running:
 async def running(command: Command, core: int, log: Path, *, wait: bool = True) -> AsyncIterator[Running]:
     """A program on a core, its words in a file, once it listens; ended afterwards."""
     keep = {name: text for name, text in os.environ.items() if not name.startswith(("COVERAGE_", "COV_"))}
+    keep["PYTHONDONTWRITEBYTECODE"] = ""  # what is installed has bytecode: nobody compiles at every start
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             *(*pinned(core), *command.words),
