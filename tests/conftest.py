@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_long(item: pytest.Item) -> bool:
-    return bool({"proof", "fuzz", "whole"} & set(item.path.parts))
+    return bool({"proof", "fuzz", "whole"} & set(item.path.parts)) or item.path.stem == "test_store_machine"
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
