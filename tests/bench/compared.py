@@ -50,7 +50,7 @@ async def peers(form: Form, tick: Tick, chosen: Sequence[str] = ()) -> list[Row]
 
 
 async def half(form: Form, tick: Tick) -> list[Row]:
-    """Latencies at half of what the gateway can do: through it, and straight to the upstream at the same rate."""
+    """Latencies at half of what it can do: of the gateway, of its two connections alone, and of the upstream itself."""
     with workplace() as name:
         folder = Path(name)
         async with upstream(scene.amount(same.body())) as there:
@@ -58,9 +58,10 @@ async def half(form: Form, tick: Tick) -> list[Row]:
             tick()
             pause = round(2 * 64 / most.heard.rate * 1000)
             wanted = load(folder, same.body(), form, pause=pause)
-            settings = {"gateway": Setting(gateway, wanted), "upstream": Setting(straight, wanted, (LOAD_CORE,))}
+            settings = {each: Setting(NAMES[each].command, wanted) for each in ("gateway", "passing")}
+            settings["upstream"] = Setting(straight, wanted, (LOAD_CORE,))
             found = await in_turns(settings, dict.fromkeys(settings, there), form, tick)
-    words = {"gateway": NAMES["gateway"].words, "upstream": "straight to the upstream"}
+    words = {name: each.words for name, each in NAMES.items()} | {"upstream": "straight to the upstream"}
     return [row(each, words[each], found[each], "rate", "p50", "p99", "p999") for each in settings]
 
 

@@ -63,7 +63,7 @@ PARTS = (
         lambda form, only: len(only or CONTESTANTS) * form.rounds,
         compared=True,
     ),
-    Piece("half", "latency at half of what it can do", _always(compared.half), lambda form, _: 2 * form.rounds + 1),
+    Piece("half", "latency at half of what it can do", _always(compared.half), lambda form, _: 3 * form.rounds + 1),
     Piece(
         "connections", "against connections", _always(series.connections), _a_round(lambda form: len(form.connections))
     ),
