@@ -5,7 +5,6 @@ import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import coverage
@@ -72,29 +71,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long rows and generated examples are not watched for coverage, which would double or triple their time.
 
-    Other tests reach every line: by what they say, and not by chance. At one worker at least those come first: what is
-    remembered for good (`functools.cache`) is computed while somebody watches.
+    Other tests reach every line: by what they say, and not by chance. Those come first: what is remembered for good
+    (`functools.cache`) is computed while somebody watches.
     """
-    watched, long, generated = list[pytest.Item](), list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        examples = isinstance(item, pytest.Function) and is_hypothesis_test(item.function)
-        (long if _is_long(item) else generated if examples else watched).append(item)
-    for item in long + generated:
-        item.add_marker(pytest.mark.no_cover)
-    items[:] = _dealt(watched + generated, long, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-
-
-def _dealt(short: list[pytest.Item], long: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Every worker but the first begins with its part of the long ones, so that they do not come last.
-
-    xdist deals them shares of the same size, in this order; who has nothing left takes from the end of another's.
-    """
-    dealt, count, left = list[pytest.Item](), len(short) + len(long), iter(short)
-    for worker in range(1, workers):
-        first = islice(left, count // workers) if worker == 1 else ()
-        own = long[worker - 1 :: workers - 1]
-        dealt += [*first, *own, *islice(left, max(0, count // workers - len(own)))]
-    return dealt + list(left) + (long if workers == 1 else [])
+        if _is_long(item) or (isinstance(item, pytest.Function) and is_hypothesis_test(item.function)):
+            item.add_marker(pytest.mark.no_cover)
+    # Long ones do not come last, when nobody is left to share them with.
+    items.sort(key=lambda item: (item.get_closest_marker("no_cover") is not None, not _is_long(item)))
 
 
 def _is_long(item: pytest.Item) -> bool:
