@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from gateway.core.losses import pattern
+from gateway.core.losses import MOST_REMEMBERED, pattern
 from gateway.core.result import Disposition, Loss
 
 LABELS = ("upstream", "pointer", "disposition")
-MOST_GATHERED = 256
-"""Different sets of losses of an upstream; those of hostile invoices have no end."""
+MOST_GATHERED = 128
+"""Different sets of losses of an upstream, each of which is held; those of hostile invoices have no end."""
 
 
 class Lost(Collector):
@@ -32,7 +32,10 @@ class Lost(Collector):
         self._counts[upstream, pointer, disposition] += 0
 
     def count(self, upstream: str, losses: tuple[Loss, ...]) -> None:
-        """Count an invoice's losses."""
+        """Count an invoice's losses; very many of them at once, so that none has to be held."""
+        if len(losses) > MOST_REMEMBERED:
+            self._add(upstream, losses, 1)
+            return
         gathered = self._gathered.get(upstream)
         if gathered is None:
             gathered = self._gathered[upstream] = Counter()
@@ -43,9 +46,12 @@ class Lost(Collector):
     def _add_up(self) -> None:
         for upstream, gathered in self._gathered.items():
             for losses, times in gathered.items():
-                for loss in losses:
-                    self._counts[upstream, pattern(loss.pointer), loss.disposition] += times
+                self._add(upstream, losses, times)
             gathered.clear()
+
+    def _add(self, upstream: str, losses: tuple[Loss, ...], times: int) -> None:
+        for loss in losses:
+            self._counts[upstream, pattern(loss.pointer), loss.disposition] += times
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from gateway.core.losses import MOST_REMEMBERED
 from gateway.core.result import Loss
 from gateway.shell.lost import MOST_GATHERED, Lost
 
@@ -37,3 +38,14 @@ def test_hostile_losses_are_added_up_before_they_are_too_many() -> None:
         lost.count("eu", (Loss(f"/metadata/{number}", "dropped", None, ""),))
         assert sum(len(each) for each in lost._gathered.values()) <= MOST_GATHERED  # noqa: SLF001 - its very bound
     assert value(registry, "eu", "/metadata/*") == 3 * MOST_GATHERED
+
+
+def test_very_many_losses_are_counted_and_not_held() -> None:
+    """A hostile invoice has a hundred thousand, and the next one others."""
+    registry = CollectorRegistry()
+    lost = Lost("lost", "what was lost", registry)
+    for many in (MOST_REMEMBERED, MOST_REMEMBERED + 1):
+        lost.count("eu", tuple(Loss(f"/metadata/{many}-{each}", "dropped", None, "") for each in range(many)))
+    held = [len(losses) for each in lost._gathered.values() for losses in each]  # noqa: SLF001 - its very bound
+    assert held == [MOST_REMEMBERED]
+    assert value(registry, "eu", "/metadata/*") == 2 * MOST_REMEMBERED + 1
